@@ -1,1 +1,21 @@
-//! See ARCHITECTURE.md.
+//! Everything that touches the browser: js_sys, web_sys and `Closure` live here and nowhere else.
+//!
+//! A `JsValue` never leaves this module: failures become a [`PlatformError`].
+
+mod error;
+mod files;
+mod frame;
+mod page;
+mod route;
+mod scope;
+mod spawn;
+mod time;
+
+pub use error::PlatformError;
+pub use files::{PickedFile, files_of_drop, files_of_input, files_of_paste, read_file};
+pub use frame::Frame;
+pub use page::{clear_shell, click_element, focus_element, is_typing, on_document_event, paint_rgba, scroll_into_view};
+pub use route::{on_route_change, replace_route, route};
+pub use scope::{install_panic_report, post_from_worker, serve_frames};
+pub use spawn::{WorkerEvent, WorkerHandle};
+pub use time::{now_ms, sleep_ms, yield_to_events};

@@ -1,2 +1,13 @@
-//! See ARCHITECTURE.md.
-pub fn serve() {}
+//! The worker: a protocol of plain data, the service that answers it, and the client that asks.
+//!
+//! **Model bytes and the engine exist on this side only.** Questions come as [`Request`]s; answers are what a view
+//! shows (a histogram, not a tensor) and carry the revision of the workspace they answer for.
+
+mod client;
+mod protocol;
+mod serve;
+pub mod service;
+
+pub use client::{Answer, Client, ClientError, Notice};
+pub use protocol::*;
+pub use serve::serve;

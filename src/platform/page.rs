@@ -1,0 +1,72 @@
+//! Small reaches into the document.
+
+use super::error::PlatformError;
+use wasm_bindgen::prelude::*;
+use web_sys::{CanvasRenderingContext2d, Event, HtmlCanvasElement, HtmlElement, ImageData, KeyboardEvent};
+use web_sys::{ScrollIntoViewOptions, ScrollLogicalPosition};
+
+/// Calls `handle` for every event of this type anywhere in the document, before the page's own handlers, for the
+/// life of the page.
+pub fn on_document_event<E: JsCast + 'static>(kind: &str, handle: impl Fn(E) + 'static) {
+    let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };
+    let listener = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        if let Ok(event) = event.dyn_into::<E>() {
+            handle(event);
+        }
+    });
+    let _ = document.add_event_listener_with_callback(kind, listener.as_ref().unchecked_ref());
+    listener.forget();
+}
+
+fn element(selector: &str) -> Option<HtmlElement> {
+    let document = web_sys::window()?.document()?;
+    document.query_selector(selector).ok().flatten()?.dyn_into().ok()
+}
+
+/// Moves the keyboard focus to the first element that matches.
+pub fn focus_element(selector: &str) {
+    if let Some(element) = element(selector) {
+        let _ = element.focus();
+    }
+}
+
+/// Scrolls as little as needed for the first element that matches to be seen.
+pub fn scroll_into_view(selector: &str) {
+    if let Some(element) = element(selector) {
+        let options = ScrollIntoViewOptions::new();
+        options.set_block(ScrollLogicalPosition::Nearest);
+        element.scroll_into_view_with_scroll_into_view_options(&options);
+    }
+}
+
+/// Clicks the first element that matches, as the user would.
+pub fn click_element(selector: &str) {
+    if let Some(element) = element(selector) {
+        element.click();
+    }
+}
+
+/// Takes away what the page showed before the application was there.
+pub fn clear_shell() {
+    if let Some(shell) = element("#shell") {
+        shell.remove();
+    }
+}
+
+/// Whether a key goes into a field, where a letter is text and no command.
+pub fn is_typing(event: &KeyboardEvent) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+    target.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
+}
+
+/// Paints RGBA pixels at their own size; the style sheet scales the canvas, without smoothing.
+pub fn paint_rgba(canvas: &HtmlCanvasElement, width: u32, height: u32, pixels: &[u8]) -> Result<(), PlatformError> {
+    let failed = |thrown: JsValue| PlatformError::new("painting a picture", &thrown);
+    canvas.set_width(width);
+    canvas.set_height(height);
+    let context = canvas.get_context("2d").map_err(failed)?.ok_or(PlatformError::missing("painting a picture"))?;
+    let context: CanvasRenderingContext2d =
+        context.dyn_into().map_err(|_| PlatformError::missing("painting a picture"))?;
+    let image = ImageData::new_with_u8_clamped_array_and_sh(wasm_bindgen::Clamped(pixels), width, height);
+    context.put_image_data(&image.map_err(failed)?, 0.0, 0.0).map_err(failed)
+}

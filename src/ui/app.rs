@@ -1,0 +1,73 @@
+//! The workbench: header, layers, the picture in the middle, inspector, status line.
+
+use super::views::{DropTarget, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts, StatusLine};
+use super::{Session, View, keyboard};
+use leptos::prelude::*;
+
+/// The whole page.
+#[component]
+pub fn App() -> impl IntoView {
+    let session = Session::new();
+    provide_context(session);
+    let help = RwSignal::new(false);
+    keyboard::listen(session, help);
+    session.start();
+    let drawer = RwSignal::new(None::<&'static str>);
+    let drawer_name = move || drawer.get().unwrap_or("none");
+    // Choosing a layer on a narrow screen goes on to what was chosen.
+    Effect::new(move |_| {
+        session.selection.track();
+        drawer.set(None);
+    });
+    view! {
+        <div class="workbench" data-drawer=drawer_name>
+            <Header drawer help />
+            <Layers />
+            <main class="stage" id="stage" tabindex="-1">
+                <Tabs />
+                <Problems />
+                {move || match session.view.get() {
+                    View::Overview => view! { <Overview /> }.into_any(),
+                    View::Layer => view! { <LayerView /> }.into_any(),
+                    View::Run => view! { <RunView /> }.into_any(),
+                }}
+            </main>
+            <Inspector />
+            <StatusLine />
+        </div>
+        <DropTarget />
+        <Shortcuts open=help />
+    }
+}
+
+/// The tabs over the middle.
+#[component]
+fn Tabs() -> impl IntoView {
+    let session = super::use_session();
+    let tab = move |view: View| {
+        let selected = move || session.view.get() == view;
+        view! {
+            <button
+                type="button"
+                role="tab"
+                class:on=selected
+                aria-selected=move || selected().to_string()
+                tabindex=move || if selected() { "0" } else { "-1" }
+                on:click=move |_| session.show(view)
+                on:keydown=move |event| {
+                    let step = match event.key().as_str() {
+                        "ArrowRight" => 1,
+                        "ArrowLeft" => View::ALL.len() - 1,
+                        _ => return,
+                    };
+                    let here = View::ALL.iter().position(|&other| other == view).unwrap_or(0);
+                    session.show(View::ALL[(here + step) % View::ALL.len()]);
+                    crate::platform::focus_element("[role=tab][aria-selected=true]");
+                }
+            >
+                {view.label()}
+            </button>
+        }
+    };
+    view! { <div class="tabs" role="tablist" aria-label="Views">{View::ALL.map(tab).into_iter().collect_view()}</div> }
+}

@@ -1,0 +1,113 @@
+//! Brand, open models, search, theme.
+
+use crate::platform;
+use crate::ui::format;
+use crate::ui::use_session;
+use crate::worker::ModelSummary;
+use leptos::prelude::*;
+use web_sys::HtmlInputElement;
+
+/// The line at the top.
+#[component]
+pub fn Header(
+    /// Which side panel a narrow screen shows over the middle.
+    drawer: RwSignal<Option<&'static str>>,
+    /// Whether the list of shortcuts is open.
+    help: RwSignal<bool>,
+) -> impl IntoView {
+    let session = use_session();
+    let models = move || session.workspace.with(|workspace| workspace.models.clone());
+    let toggle = move |name: &'static str| {
+        drawer.update(|open| *open = if *open == Some(name) { None } else { Some(name) });
+    };
+    view! {
+        <header class="top">
+            <h1 class="brand"><Brand />"Quantscope"</h1>
+            <ul class="chips" aria-label="Open models">
+                <For each=models key=|model| model.id let:model><ModelChip model /></For>
+            </ul>
+            <OpenFiles />
+            <div class="grow"></div>
+            <button type="button" class="ghost narrow-only" aria-pressed=move || (drawer.get() == Some("layers")).to_string()
+                on:click=move |_| toggle("layers")>"Layers"</button>
+            <button type="button" class="ghost narrow-only" aria-pressed=move || (drawer.get() == Some("inspector")).to_string()
+                on:click=move |_| toggle("inspector")>"Inspector"</button>
+            <ThemeSwitch />
+            <button type="button" class="ghost" aria-label="Keyboard shortcuts" on:click=move |_| help.set(true)>"?"</button>
+            <button type="button" class="wide-only" disabled=move || models().is_empty() on:click=move |_| session.export_report()>
+                "Export report"
+            </button>
+        </header>
+    }
+}
+
+/// The mark: a histogram in the colours of the three identities and the accent.
+#[component]
+fn Brand() -> impl IntoView {
+    view! {
+        <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
+            <rect x="1" y="11" width="4" height="8" rx="1" fill="var(--float)" />
+            <rect x="6" y="6" width="4" height="13" rx="1" fill="var(--accent)" />
+            <rect x="11" y="2" width="4" height="17" rx="1" fill="var(--int8)" />
+            <rect x="16" y="9" width="3" height="10" rx="1" fill="var(--uint8)" />
+        </svg>
+    }
+}
+
+/// An open model; its colour is its identity everywhere.
+#[component]
+fn ModelChip(
+    /// The model.
+    model: ModelSummary,
+) -> impl IntoView {
+    let session = use_session();
+    let id = model.id;
+    view! {
+        <li class="chip">
+            <span class=format!("dot {}", format::variant_class(model.variant))></span>
+            <b>{model.name.clone()}</b>
+            <span>{model.format.clone()} " · " {format::bytes(model.size_bytes)}</span>
+            <button type="button" class="close" aria-label=format!("Close {}", model.name)
+                on:click=move |_| session.close_model(id)>"×"</button>
+        </li>
+    }
+}
+
+/// The picker. The input is a real one, so that a person's or a test's tools find it; the button opens it.
+#[component]
+fn OpenFiles() -> impl IntoView {
+    let session = use_session();
+    let input = NodeRef::<leptos::html::Input>::new();
+    view! {
+        <button type="button" class="primary" id="open-files" on:click=move |_| {
+            if let Some(input) = input.get() {
+                input.click();
+            }
+        }>"Open files"</button>
+        <input type="file" multiple hidden node_ref=input aria-label="Files to open" tabindex="-1" on:change=move |event| {
+            let input: HtmlInputElement = event_target(&event);
+            session.open(platform::files_of_input(&input));
+        } />
+    }
+}
+
+/// Light, dark, or as the system has it.
+#[component]
+fn ThemeSwitch() -> impl IntoView {
+    let theme = RwSignal::new(platform::stored_theme());
+    let next = move || match theme.get().as_str() {
+        "light" => "dark",
+        "dark" => "system",
+        _ => "light",
+    };
+    view! {
+        <button type="button" class="ghost" aria-label=move || format!("Theme: {}. Switch to {}", theme.get(), next())
+            on:click=move |_| {
+                let chosen = next();
+                platform::store_theme(chosen);
+                theme.set(chosen.to_owned());
+            }>
+            {move || match theme.get().as_str() { "light" => "☀", "dark" => "☾", _ => "◐" }}
+        </button>
+    }
+}

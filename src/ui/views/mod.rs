@@ -1,0 +1,28 @@
+//! The parts of the workbench.
+
+mod activations;
+mod channels;
+mod distribution;
+mod drop_target;
+mod header;
+mod inspector;
+mod layer;
+mod layers;
+mod overview;
+mod preprocess;
+mod problems;
+mod ranges;
+mod run;
+mod shortcuts;
+mod status;
+
+pub use drop_target::DropTarget;
+pub use header::Header;
+pub use inspector::Inspector;
+pub use layer::LayerView;
+pub use layers::Layers;
+pub use overview::Overview;
+pub use problems::Problems;
+pub use run::RunView;
+pub use shortcuts::Shortcuts;
+pub use status::StatusLine;
