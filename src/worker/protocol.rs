@@ -1,6 +1,6 @@
 //! What the page and the worker say to each other.
 
-use crate::analysis::{ChannelSummary, FeatureMaps, Histogram, Prediction, Stats};
+use crate::analysis::{ActivationView, Histogram, ParameterSummary, Predictions, Stats};
 use crate::engine::{Semantics, UnsupportedNode};
 use crate::import::Preprocess;
 use crate::problem::Problem;
@@ -62,7 +62,7 @@ pub enum Reply {
     /// Answer to `Run`.
     Run(RunResult),
     /// Answer to `Activation`.
-    Activation(Vec<ActivationView>),
+    Activation(LayerActivations),
     /// Answer to `Thumbnail`.
     Picture(Picture),
     /// A file to save is in the blob.
@@ -317,8 +317,8 @@ pub struct InspectedMember {
     pub outputs: Vec<PortSummary>,
     /// Quantization parameters of everything the layer reads and makes.
     pub quantization: Vec<QuantizedTensor>,
-    /// Per-channel quantization summed up, in the order of `quantization`; `None` for one scale.
-    pub channels: Vec<Option<ChannelSummary>>,
+    /// The scales of each tensor summed up, in the order of `quantization`; `None` without a constant scale.
+    pub channels: Vec<Option<ParameterSummary>>,
 }
 
 /// Which values of a quantized parameter a histogram counts.
@@ -446,7 +446,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRun {
     /// Classes by falling probability; `None` where the output is not a vector of class scores.
-    pub predictions: Option<Vec<Prediction>>,
+    pub predictions: Option<Predictions>,
     /// Outputs: name, type, dims.
     pub outputs: Vec<PortSummary>,
     /// Time of the run itself, without compiling the plan.
@@ -466,13 +466,26 @@ pub struct ActivationQuery {
     pub bins: usize,
     /// The first value listed.
     pub first_value: usize,
+    /// Most values listed.
+    pub values: usize,
     /// The first feature map shown.
     pub first_map: usize,
+    /// Most feature maps shown.
+    pub maps: usize,
+}
+
+/// What the last run left at a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerActivations {
+    /// The query answered.
+    pub query: ActivationQuery,
+    /// Per variant that ran and has the layer.
+    pub variants: Vec<VariantActivation>,
 }
 
 /// A layer's output in one variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ActivationView {
+pub struct VariantActivation {
     /// Which model.
     pub model: ModelId,
     /// Value name.
@@ -483,10 +496,10 @@ pub struct ActivationView {
     pub shape: Vec<usize>,
     /// Statistics of all values.
     pub stats: Stats,
-    /// Counts on a grid shared by all variants.
-    pub histogram: Histogram,
-    /// Channels as small pictures.
-    pub maps: FeatureMaps,
+    /// Counts on a grid shared by all variants; `None` where there is no finite value.
+    pub histogram: Option<Histogram>,
+    /// Channels as small pictures, or bars; `None` where there is nothing to draw.
+    pub picture: Option<ActivationView>,
     /// A page of values from `first_value` on, in memory order.
     pub values: Vec<f64>,
 }

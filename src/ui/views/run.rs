@@ -182,21 +182,20 @@ fn Predictions(
         .filter_map(|outcome| Some((models.iter().find(|model| model.id == outcome.model)?.clone(), outcome.result.clone().ok()?)))
         .collect();
     let truth = result.label.map(|label| class_name(label as usize));
-    let depth = runs.iter().filter_map(|(_, run)| run.predictions.as_ref().map(Vec::len)).max().unwrap_or(0).min(10);
+    let depth = runs.iter().filter_map(|(_, run)| run.predictions.as_ref().map(|predictions| predictions.top.len())).max().unwrap_or(0);
     let label = result.label;
     let cell = {
-        let class_name = class_name.clone();
         move |class: &'static str, run: &ModelRun, rank: usize| {
-            let prediction = run.predictions.as_ref().and_then(|predictions| predictions.get(rank).cloned());
+            let prediction = run.predictions.as_ref().and_then(|predictions| predictions.top.get(rank).cloned());
             prediction.map_or_else(
                 || view! { <td></td> }.into_any(),
                 |prediction| {
-                    let right = label.is_some_and(|label| label as usize == prediction.class);
+                    let right = label.is_some_and(|label| label as usize == prediction.index);
                     let probability = prediction.probability;
                     view! {
                         <td class:right=right>
                             <div class="pred">
-                                <span>{class_name(prediction.class)}</span>
+                                <span>{prediction.class}</span>
                                 <span class="bar" aria-hidden="true"><u class=class style=format!("width:{:.1}%", probability * 100.0)></u></span>
                                 <span class="mono">{format!("{:.2} %", probability * 100.0)}</span>
                             </div>
