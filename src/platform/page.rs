@@ -46,13 +46,6 @@ pub fn click_element(selector: &str) {
     }
 }
 
-/// Takes away what the page showed before the application was there.
-pub fn clear_shell() {
-    if let Some(shell) = element("#shell") {
-        shell.remove();
-    }
-}
-
 /// Whether a key goes into a field, where a letter is text and no command.
 pub fn is_typing(event: &KeyboardEvent) -> bool {
     let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());

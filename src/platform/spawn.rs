@@ -3,7 +3,8 @@
 use super::error::PlatformError;
 use super::frame::Frame;
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, Event, MessageEvent, Worker};
+use js_sys::Array;
+use web_sys::{Blob, BlobPropertyBag, ErrorEvent, Event, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
 
 /// What a worker says to the page.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct WorkerHandle {
 impl WorkerHandle {
     /// Starts the worker that the page's `<meta name="worker-url">` names and hands its events to `listen`.
     pub fn start(listen: impl Fn(WorkerEvent) + Clone + 'static) -> Result<Self, PlatformError> {
-        let worker = Worker::new(&worker_url()?).map_err(|e| PlatformError::new("starting the worker", &e))?;
+        let worker = start_worker(&worker_url()?).map_err(|e| PlatformError::new("starting the worker", &e))?;
         let on_frame = listen.clone();
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             match Frame::from_message(&event.data()) {
@@ -57,6 +58,25 @@ impl Drop for WorkerHandle {
         self.worker.set_onerror(None);
         self.worker.terminate();
     }
+}
+
+/// A module worker that imports the script. It starts from a `blob:` address, because only such a worker stands under
+/// the page's Content-Security-Policy; one that starts from a file has the policy of the file's own response.
+fn start_worker(script: &str) -> Result<Worker, JsValue> {
+    let base = web_sys::window().and_then(|window| window.document()).and_then(|document| document.base_uri().ok().flatten());
+    let script = match base {
+        Some(base) => Url::new_with_base(script, &base)?.href(),
+        None => script.to_owned(),
+    };
+    let kind = BlobPropertyBag::new();
+    kind.set_type("text/javascript");
+    let source = Array::of1(&format!("import {};", js_sys::JSON::stringify(&script.into())?).into());
+    let blob = Blob::new_with_str_sequence_and_options(&source, &kind)?;
+    let address = Url::create_object_url_with_blob(&blob)?;
+    let options = WorkerOptions::new();
+    options.set_type(WorkerType::Module);
+    // The address is not revoked: the worker fetches it later, and it is a line of text.
+    Worker::new_with_options(&address, &options)
 }
 
 /// The build names the worker's script in a meta tag, versioned, so that a page never meets a worker of another build.

@@ -10,9 +10,8 @@ mod views;
 
 use session::{Query, Session, View, use_session};
 
-/// Mounts the application in place of the page's static shell.
+/// Mounts the application; the page's loading screen goes away by itself.
 pub fn mount() {
     console_error_panic_hook::set_once();
-    crate::platform::clear_shell();
     leptos::mount::mount_to_body(app::App);
 }
