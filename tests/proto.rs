@@ -9,7 +9,6 @@ fn generate() -> String {
     let descriptors = protox::compile([root.join("proto/onnx.proto")], [root.join("proto")]).expect("schema compiles");
     let mut config = prost_build::Config::new();
     config.bytes(["."]);
-    config.format(false);
     let request = descriptors
         .file
         .into_iter()
@@ -17,10 +16,7 @@ fn generate() -> String {
         .collect();
     let modules = config.generate(request).expect("code is generated");
     let code: String = modules.into_values().collect();
-    format!(
-        "// Generated from proto/onnx.proto by tests/proto.rs. Do not edit.\n{}",
-        code
-    )
+    format!("// Generated from proto/onnx.proto by tests/proto.rs. Do not edit.\n{}", code)
 }
 
 #[test]
