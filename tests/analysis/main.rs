@@ -1,0 +1,5 @@
+//! Analyses against numpy's recorded answers.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod numpy_histograms;
+mod reference_weights;
