@@ -4,7 +4,14 @@
 //! **Division, never multiplication by a reciprocal; half to even, never half away from zero; per axis everywhere.**
 
 mod formula;
+mod lookup;
+mod lookup_params;
+mod lookup_ranges;
+mod lookup_weight;
 mod params;
 
 pub use formula::{dequantize, quantize};
+pub use lookup::{Parameters, QuantizedTensor, TensorKind, quantized_tensors, quantized_tensors_with};
+pub use lookup_ranges::{representable_ranges, scale_indices};
+pub use lookup_weight::{WeightView, weight_view, weight_view_with};
 pub use params::{Granularity, QuantParams};
