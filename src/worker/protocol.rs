@@ -1,6 +1,6 @@
 //! What the page and the worker say to each other.
 
-use crate::analysis::{ActivationView, Histogram, ParameterSummary, Predictions, Stats};
+use crate::analysis::{ActivationView, Histogram, Inside, ParameterSummary, Predictions, Stats};
 use crate::engine::{Semantics, UnsupportedNode};
 use crate::import::Preprocess;
 use crate::problem::Problem;
@@ -204,6 +204,8 @@ pub struct ModelSummary {
     pub quantize_linear: usize,
     /// DequantizeLinear nodes.
     pub dequantize_linear: usize,
+    /// Both as a share of all nodes, 0 to 1.
+    pub quantize_share: f64,
     /// Local functions: name and number of nodes.
     pub functions: Vec<(String, usize)>,
     /// Why it cannot run; empty where it can.
@@ -376,7 +378,7 @@ pub struct DistributionSeries {
     /// Statistics of all values.
     pub stats: Stats,
     /// How many values lie inside the window, bounds included.
-    pub inside: u64,
+    pub inside: Inside,
 }
 
 /// A row of the range overview: one parameter of one layer.

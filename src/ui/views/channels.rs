@@ -24,7 +24,7 @@ pub fn ChannelCharts() -> impl IntoView {
             let mut charts = Vec::new();
             for member in &inspection.members {
                 let (name, role) = roles::name_and_role(workspace, &colours, member.model);
-                for tensor in member.quantization.iter().filter(|tensor| tensor.params.scale.len() > 1) {
+                for (tensor, params) in member.quantization.iter().filter_map(|tensor| Some((tensor, tensor.fixed().filter(|params| params.scale.len() > 1)?))) {
                     let stem = format!("{name}-{}", tensor.value).replace(['/', ':'], "_");
                     let mut add = |what: &str, marks: ChannelMarks, values: Vec<f64>| {
                         charts.push(Chart {
@@ -41,9 +41,9 @@ pub fn ChannelCharts() -> impl IntoView {
                             }),
                         });
                     };
-                    add("scale", ChannelMarks::Bars, tensor.params.scale.iter().map(|&scale| f64::from(scale)).collect());
-                    if tensor.params.zero_point.iter().any(|&zero_point| Some(&zero_point) != tensor.params.zero_point.first()) {
-                        add("zero point", ChannelMarks::Dots, tensor.params.zero_point.iter().map(|&zero_point| f64::from(zero_point)).collect());
+                    add("scale", ChannelMarks::Bars, params.scale.iter().map(|&scale| f64::from(scale)).collect());
+                    if params.zero_point.iter().any(|&zero_point| Some(&zero_point) != params.zero_point.first()) {
+                        add("zero point", ChannelMarks::Dots, params.zero_point.iter().map(|&zero_point| f64::from(zero_point)).collect());
                     }
                 }
             }

@@ -182,7 +182,6 @@ fn Facts(
     let row = move |series: &DistributionSeries| {
         let (name, class) = model_name(series.model).unwrap_or_default();
         let DistributionSeries { stats, inside, dtype, shape, .. } = series;
-        let share = *inside as f64 / stats.count.max(1) as f64;
         let figure = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), format::number);
         view! {
             <tr>
@@ -194,7 +193,7 @@ fn Facts(
                 <td class="mono">{figure(stats.max)}</td>
                 <td class="mono">{figure(stats.mean)}</td>
                 <td class="mono">{figure(stats.std)}</td>
-                <td class="mono">{format!("{} ({})", format::grouped(*inside), format::percent(share))}</td>
+                <td class="mono">{format!("{} ({})", format::grouped(inside.count as u64), format::percent(inside.percent / 100.0))}</td>
             </tr>
         }
     };

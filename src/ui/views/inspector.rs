@@ -1,8 +1,8 @@
 //! The panel on the right: what is selected, in every variant.
 
-use crate::quant::{Granularity, QuantizedTensor};
+use crate::quant::{Granularity, Parameters, QuantParams, QuantizedTensor};
 use crate::ui::{format, use_session};
-use crate::worker::{InspectedMember, Inspection, ModelSummary, PortSummary, Reply, Request, Workspace};
+use crate::worker::{InspectedMember, ParameterSummary, Inspection, ModelSummary, PortSummary, Reply, Request, Workspace};
 use leptos::prelude::*;
 
 /// The inspector.
@@ -80,6 +80,8 @@ struct Group {
     model: String,
     class: &'static str,
     tensor: QuantizedTensor,
+    /// The scales summed up, where there are several.
+    scale: Option<ParameterSummary>,
 }
 
 /// The quantized tensors of the selection: those of the selected parameter, or all of the layer.
@@ -89,13 +91,14 @@ fn groups(workspace: &Workspace, members: &[InspectedMember], values: Option<&[O
         let Some(position) = workspace.models.iter().position(|model| model.id == member.model) else { continue };
         let summary = &workspace.models[position];
         let wanted = values.map(|values| values.get(position).cloned().flatten());
-        for tensor in &member.quantization {
-            let matches = |name: &String| *name == tensor.value || tensor.stored.as_ref() == Some(name);
+        for (tensor, scale) in member.quantization.iter().zip(&member.channels) {
+            let matches = |name: &String| *name == tensor.value || *name == tensor.stored;
             if wanted.as_ref().is_none_or(|wanted| wanted.as_ref().is_some_and(matches)) {
                 groups.push(Group {
                     model: summary.name.clone(),
                     class: format::variant_class(summary.variant),
                     tensor: tensor.clone(),
+                    scale: scale.clone(),
                 });
             }
         }
@@ -109,21 +112,36 @@ fn Parameters(
     /// The tensor.
     group: Group,
 ) -> impl IntoView {
-    let Group { model, class, tensor } = group;
-    let params = &tensor.params;
-    let (granularity, axis) = match params.granularity {
-        Granularity::PerTensor => ("per tensor".to_owned(), "none".to_owned()),
-        Granularity::PerChannel { axis } => (format!("per channel, {} scales", params.scale.len()), axis.to_string()),
-        Granularity::Blocked { axis, block_size } => (format!("blocks of {block_size}, {} scales", params.scale.len()), axis.to_string()),
-    };
-    let symmetry = if tensor.symmetric { "symmetric" } else { "asymmetric" };
-    let scale = spread(&params.scale, |value| format::exact(*value), |values| mean(values.iter().map(|&v| f64::from(v))));
-    let zero_point = spread(&params.zero_point, i32::to_string, |values| mean(values.iter().map(|&v| f64::from(v))));
-    let formula = match (params.scale.as_slice(), params.zero_point.as_slice()) {
-        ([scale], [zero_point]) => format!("real = {} × (q − {zero_point})", format::exact(*scale)),
-        _ => "real = scale[c] × (q − zero_point[c])".to_owned(),
-    };
+    let Group { model, class, tensor, scale } = group;
     let row = |name: &'static str, value: String| view! { <tr><th scope="row">{name}</th><td class="mono">{value}</td></tr> };
+    let shape = tensor.shape.as_ref().map_or_else(|| "unknown".to_owned(), |shape| format::shape(shape));
+    let rows = match &tensor.params {
+        Parameters::Fixed(params) => {
+            let symmetry = if tensor.symmetric() { "symmetric" } else { "asymmetric" };
+            let (granularity, axis) = granularity(params);
+            let range = tensor.range().map_or_else(
+                || "as the type".to_owned(),
+                |(low, high)| format!("{} … {}", format::exact(low), format::exact(high)),
+            );
+            view! {
+                {row("scale", spread(&params.scale, |value| format::exact(*value), scale.as_ref()))}
+                {row("zero point", spread(&params.zero_point, i32::to_string, None))}
+                {row("dtype", format!("{} · {symmetry}", params.dtype))}
+                {row("shape", shape)}
+                {row("axis", axis)}
+                {row("granularity", granularity)}
+                {row("range", range)}
+                <tr><td colspan="2" class="mono formula">{formula(params)}</td></tr>
+            }.into_any()
+        }
+        Parameters::AtRunTime { dtype } => view! {
+            {row("scale", "computed in every run".to_owned())}
+            {row("zero point", "computed in every run".to_owned())}
+            {row("dtype", dtype.to_string())}
+            {row("shape", shape)}
+        }.into_any(),
+        Parameters::Unusable(reason) => view! { {row("parameters", reason.clone())} {row("shape", shape)} }.into_any(),
+    };
     view! {
         <tbody aria-label=format!("{model}, {}", tensor.value)>
             <tr class="group"><th colspan="2" scope="rowgroup">
@@ -131,33 +149,40 @@ fn Parameters(
                 <span class="kind">{format!("{:?}", tensor.kind).to_lowercase()}</span>
                 <span class="value">{tensor.value.clone()}</span>
             </th></tr>
-            {row("scale", scale)}
-            {row("zero point", zero_point)}
-            {row("dtype", format!("{} · {symmetry}", params.dtype))}
-            {row("shape", tensor.shape.as_ref().map_or_else(|| "unknown".to_owned(), |shape| format::shape(shape)))}
-            {row("axis", axis)}
-            {row("granularity", granularity)}
-            {row("range", format!("{} … {}", format::number(tensor.range.0), format::number(tensor.range.1)))}
-            <tr><td colspan="2" class="mono formula">{formula}</td></tr>
+            {rows}
         </tbody>
     }
 }
 
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let count = values.len().max(1) as f64;
-    values.sum::<f64>() / count
+/// Granularity and axis in words.
+fn granularity(params: &QuantParams) -> (String, String) {
+    let scales = params.scale.len();
+    match params.granularity {
+        Granularity::PerTensor => ("per tensor".to_owned(), "none".to_owned()),
+        Granularity::PerChannel { axis } => (format!("per channel, {scales} scales"), axis.to_string()),
+        Granularity::Blocked { axis, block_size } => (format!("blocks of {block_size}, {scales} scales"), axis.to_string()),
+    }
 }
 
-/// One value as it is; several as min, max and mean.
-fn spread<T: PartialOrd>(values: &[T], show: impl Fn(&T) -> String, mean: impl Fn(&[T]) -> f64) -> String {
+/// The formula with the tensor's own numbers, where there is one of each.
+fn formula(params: &QuantParams) -> String {
+    match (params.scale.as_slice(), params.zero_point.as_slice()) {
+        ([scale], [zero_point]) => format!("real = {} × (q − {zero_point})", format::exact(*scale)),
+        _ => "real = scale[c] × (q − zero_point[c])".to_owned(),
+    }
+}
+
+/// One value as it is; several as their smallest, their largest and, where it is known, their mean.
+fn spread<T: PartialOrd>(values: &[T], show: impl Fn(&T) -> String, summary: Option<&ParameterSummary>) -> String {
     let by = |best: Option<&T>| best.map(&show).unwrap_or_default();
     match values {
-        [] => "computed at run time".to_owned(),
+        [] => "none".to_owned(),
         [one] => show(one),
         many => {
             let least = many.iter().reduce(|a, b| if b < a { b } else { a });
             let most = many.iter().reduce(|a, b| if b > a { b } else { a });
-            format!("{} … {}, mean {}", by(least), by(most), format::number(mean(many)))
+            let mean = summary.map(|summary| format!(", mean {}", format::number(summary.mean))).unwrap_or_default();
+            format!("{} … {}{mean}", by(least), by(most))
         }
     }
 }

@@ -64,7 +64,6 @@ fn ModelCard(
     let session = use_session();
     let id = model.id;
     let class = format::variant_class(model.variant);
-    let share = if model.nodes > 0 { (model.quantize_linear + model.dequantize_linear) as f64 / model.nodes as f64 } else { 0.0 };
     let ports = |ports: &[PortSummary]| {
         ports.iter().map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", "))).collect::<Vec<_>>().join("; ")
     };
@@ -95,7 +94,7 @@ fn ModelCard(
                         model.dequantize_linear,
                         model.quantize_linear + model.dequantize_linear,
                         model.nodes,
-                        format::percent(share),
+                        format::percent(model.quantize_share),
                     ))}
                     {fact("operators", ops)}
                     {(!functions.is_empty()).then(|| fact("local functions", functions))}

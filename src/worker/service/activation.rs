@@ -4,7 +4,7 @@ use super::model::OpenModel;
 use super::{Answered, Service};
 use crate::analysis::{Span, ValueRange, ViewOptions, activation_view, guess_layout, histogram, stats};
 use crate::onnx::Layer;
-use crate::quant::QuantizedTensor;
+use crate::quant::{QuantizedTensor, dequantize_tensor};
 use crate::tensor::Tensor;
 use crate::worker::protocol::{ActivationQuery, LayerActivations, Reply, VariantActivation};
 
@@ -43,7 +43,7 @@ impl Service {
         let run = self.last_run.as_ref()?.model(model.id)?;
         let names = layer.dequantized.iter().chain([&layer.output]);
         let (value, tensor) = names.filter_map(|name| Some((name, run.values.get(name)?))).next()?;
-        let quantized = model.quantized.iter().find(|quantized| quantized.stored.as_deref() == Some(value));
+        let quantized = model.quantized.iter().find(|quantized| quantized.stored == *value);
         Some(Output {
             model,
             value: value.clone(),
@@ -55,9 +55,9 @@ impl Service {
 }
 
 /// The tensor's real values: integers of a quantized activation are dequantized.
-fn real_values(tensor: &Tensor, quantized: Option<&QuantizedTensor>) -> Option<Vec<f32>> {
+pub(super) fn real_values(tensor: &Tensor, quantized: Option<&QuantizedTensor>) -> Option<Vec<f32>> {
     match quantized {
-        Some(quantized) if tensor.dtype().is_int() => quantized.params.dequantize(tensor).ok(),
+        Some(quantized) if tensor.dtype().is_int() => dequantize_tensor(quantized.fixed()?, tensor),
         _ => tensor.to_f32().ok(),
     }
 }

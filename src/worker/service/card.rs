@@ -3,7 +3,7 @@
 use crate::engine;
 use crate::import::Preprocess;
 use crate::onnx::proto::ValueInfoProto;
-use crate::onnx::{Dim, Document, Facts, NodeExt, declared_fact, macs, parameter_count};
+use crate::onnx::{Counts, Dim, Document, Facts, declared_fact};
 use crate::problem::Problem;
 use crate::quant::{QuantizedTensor, TensorKind};
 use crate::tensor::DType;
@@ -23,8 +23,7 @@ pub fn summary(
 ) -> ModelSummary {
     let proto = document.proto();
     let graph = document.graph();
-    let op_counts = op_counts(document);
-    let count = |op: &str| graph.node.iter().filter(|node| node.op_type() == op).count();
+    let counts = Counts::of(document, facts);
     let (variant, format) = identity(document, quantized);
     let domain = |domain: &str| if domain.is_empty() { "ai.onnx".to_owned() } else { domain.to_owned() };
     let issues: Vec<Problem> = document.issues().iter().map(|issue| issue.problem(file)).collect();
@@ -45,12 +44,13 @@ pub fn summary(
         metadata: proto.metadata_props.iter().map(|entry| (entry.key().to_owned(), entry.value().to_owned())).collect(),
         inputs: document.inputs().map(|info| port(info, facts)).collect(),
         outputs: graph.output.iter().map(|info| port(info, facts)).collect(),
-        parameters: parameter_count(document),
-        macs: macs(document, facts),
-        nodes: graph.node.len(),
-        op_counts,
-        quantize_linear: count("QuantizeLinear"),
-        dequantize_linear: count("DequantizeLinear"),
+        parameters: counts.parameters,
+        macs: (counts.macs_unknown == 0).then_some(counts.macs),
+        nodes: counts.nodes,
+        quantize_linear: counts.quantize,
+        dequantize_linear: counts.dequantize,
+        quantize_share: counts.quantize_share(),
+        op_counts: op_counts(counts),
         functions: document.functions().into_iter().map(|function| (function.name, function.node_count)).collect(),
         unsupported,
         issues,
@@ -76,16 +76,9 @@ pub fn port_of(name: &str, dtype: Option<DType>, shape: Option<&[Dim]>) -> PortS
 }
 
 /// Operators with their counts, most frequent first, equal ones by name.
-fn op_counts(document: &Document) -> Vec<(String, usize)> {
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for node in &document.graph().node {
-        let op = match node.domain_name() {
-            "" => node.op_type().to_owned(),
-            domain => format!("{domain}.{}", node.op_type()),
-        };
-        *counts.entry(op).or_default() += 1;
-    }
-    let mut counts: Vec<_> = counts.into_iter().collect();
+fn op_counts(counts: Counts) -> Vec<(String, usize)> {
+    let name = |(domain, op): (String, String)| if domain.is_empty() { op } else { format!("{domain}.{op}") };
+    let mut counts: Vec<_> = counts.ops.into_iter().map(|(op, count)| (name(op), count)).collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts
 }
@@ -105,7 +98,9 @@ fn identity(document: &Document, quantized: &[QuantizedTensor]) -> (Variant, Str
     let most_frequent = |kind: &dyn Fn(&QuantizedTensor) -> bool| {
         let mut counts: HashMap<DType, usize> = HashMap::new();
         for tensor in quantized.iter().filter(|tensor| kind(tensor)) {
-            *counts.entry(tensor.params.dtype).or_default() += 1;
+            if let Some(dtype) = tensor.params.dtype() {
+                *counts.entry(dtype).or_default() += 1;
+            }
         }
         counts.into_iter().max_by_key(|&(dtype, count)| (count, dtype)).map(|(dtype, _)| dtype)
     };
@@ -117,7 +112,7 @@ fn identity(document: &Document, quantized: &[QuantizedTensor]) -> (Variant, Str
         Some(DType::Uint8) => Variant::Uint8,
         _ => Variant::Other,
     };
-    let per_channel = quantized.iter().any(|tensor| matches!(tensor.kind, TensorKind::Weight) && tensor.params.scale.len() > 1);
+    let per_channel = quantized.iter().any(|tensor| matches!(tensor.kind, TensorKind::Weight) && tensor.fixed().is_some_and(|params| params.scale.len() > 1));
     let mut words = format!("{form} {}", dtype.map_or("", DType::name));
     if let (Some(activations), Some(weights)) = (activations, weights)
         && activations != weights

@@ -1,18 +1,11 @@
 //! Histograms and ranges of parameters, over all variants.
 
 use super::model::OpenModel;
-use super::{Answered, Failure, Service, internal_problem};
-use crate::analysis::{HistogramError, Span, ValueRange, histogram, inside, stats, tensor_histogram};
+use super::{Answered, Failure, Service};
+use crate::analysis::{HistogramError, Inside, Span, Stats, ValueRange, tensor_histogram, tensor_inside, tensor_stats};
 use crate::problem::Problem;
-use crate::quant::{WeightView, weight_view};
 use crate::tensor::{DType, Tensor};
 use crate::worker::protocol::{Distribution, DistributionQuery, DistributionSeries, LayerId, RangeRow, Reply, ValueView};
-
-/// The values a series counts, in the type that numpy would count them in.
-enum Values {
-    Real(Vec<f32>),
-    Stored(Tensor),
-}
 
 impl Service {
     /// The row of a layer; a question about an older workspace has no answer any more.
@@ -34,37 +27,41 @@ impl Service {
                 continue;
             };
             match values(model, &value, query.view) {
-                Ok(Some((values, view))) => found.push((model, value, values, view)),
+                Ok(Some(values)) => found.push((model, value, values)),
                 Ok(None) => absent.push(format!("{name} stores no integers here: its values are real.")),
                 Err(problem) => absent.push(format!("{name}: {}", problem.found)),
             }
         }
-        let spans = found.iter().filter_map(|(_, _, values, _)| values.span());
-        let whole = spans.reduce(|a, b| Span { min: a.min.min(b.min), max: a.max.max(b.max), width: 0.0 });
+        let bounds = found.iter().filter_map(|(_, _, values)| Some((values.stats.min?, values.stats.max?)));
+        let whole = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let alone = found.len() == 1 && query.range.is_none();
-        let range = query.range.or(whole.map(|span| (span.min, span.max)));
+        let range = query.range.or(whole);
         let mut series = Vec::new();
-        for (model, value, values, view) in found {
-            // A single series without a given range is counted exactly as numpy.histogram counts it by itself.
+        let mut tensors = Vec::new();
+        for (model, value, values) in found {
+            // A series that is alone, without a given range, is counted exactly as numpy.histogram counts it by itself.
             let range = range.filter(|_| !alone).map(|(low, high)| ValueRange { low, high });
-            let histogram = values.histogram(query.bins, range).map_err(|error| refused(&model.summary.file, &value, &error))?;
+            let histogram = tensor_histogram(&values.tensor, query.bins, range);
+            let histogram = histogram.map_err(|error| refused(&model.summary.file, &value, &error))?;
             series.push(DistributionSeries {
                 model: model.id,
-                dtype: values.dtype(),
-                shape: view.shape,
-                histogram,
-                stats: values.stats(),
-                inside: 0,
                 value,
+                dtype: values.dtype,
+                shape: values.tensor.shape().to_vec(),
+                histogram,
+                stats: values.stats,
+                inside: Inside { count: 0, percent: 0.0 },
             });
-            let window = query.window.map(|(low, high)| ValueRange { low, high });
-            let first = series.first().and_then(|first| first.stats.one_std_range());
-            if let (Some(window), Some(last)) = (window.or(first), series.last_mut()) {
-                last.inside = values.inside(window).count as u64;
-            }
+            tensors.push(values.tensor);
         }
         let default = series.first().and_then(|first| first.stats.one_std_range());
-        let window = query.window.or(default.map(|range| (range.low, range.high))).unwrap_or((0.0, 0.0));
+        let given = query.window.map(|(low, high)| ValueRange { low, high });
+        let window = given.or(default).unwrap_or(ValueRange { low: 0.0, high: 0.0 });
+        for (series, tensor) in series.iter_mut().zip(&tensors) {
+            // The tensor gave a histogram above, so it has numbers.
+            series.inside = tensor_inside(tensor, window).unwrap_or(series.inside);
+        }
+        let window = (window.low, window.high);
         Ok((Reply::Distribution(Distribution { query, window, series, absent }), None))
     }
 
@@ -75,7 +72,7 @@ impl Service {
             for parameter in 0..self.layout.rows[layer].parameters.len() {
                 let range = |(model, member): (&OpenModel, &Option<super::align::Member>)| {
                     let value = member.as_ref()?.values.get(parameter)?.as_ref()?;
-                    let view = weight_view(&model.document, value).ok()?;
+                    let view = model.weight(value)?.ok()?;
                     Span::of(&view.real).map(|span| (span.min, span.max))
                 };
                 let ranges: Vec<_> = self.models.iter().zip(members).map(range).collect();
@@ -88,16 +85,31 @@ impl Service {
     }
 }
 
+/// The values that a series counts.
+struct Values {
+    /// In a type that numpy bins the same way as the file's: float32, or an integer.
+    tensor: Tensor,
+    /// The type they have in the file.
+    dtype: DType,
+    stats: Stats,
+}
+
 /// The values of a parameter in the asked view; `None` where it stores no integers.
-fn values(model: &OpenModel, value: &str, view: ValueView) -> Result<Option<(Values, WeightView)>, Problem> {
-    let weight = weight_view(&model.document, value).map_err(|error| error.problem(&model.summary.file))?;
-    match view {
-        ValueView::Real => Ok(Some((Values::Real(weight.real.clone()), weight))),
-        ValueView::Stored => {
-            let Some(stored) = weight.stored.clone() else { return Ok(None) };
-            Ok(Some((Values::Stored(stored), weight)))
+fn values(model: &OpenModel, value: &str, view: ValueView) -> Result<Option<Values>, Problem> {
+    let weight = match model.weight(value) {
+        Some(weight) => weight.map_err(|error| error.problem(&model.summary.file))?,
+        None => return Ok(None),
+    };
+    let (tensor, dtype) = match (view, weight.stored) {
+        (ValueView::Real, _) => (Tensor::from_vec(weight.shape, weight.real), DType::Float32),
+        (ValueView::Stored, Some(stored)) => {
+            let dtype = weight.params.map_or(weight.dtype, |params| params.dtype);
+            (Tensor::from_vec(weight.shape, stored), dtype)
         }
-    }
+        (ValueView::Stored, None) => return Ok(None),
+    };
+    let counted = tensor.and_then(|tensor| Ok(Values { stats: tensor_stats(&tensor)?, tensor, dtype }));
+    counted.map(Some).map_err(|error| crate::worker::service::internal_problem(&error.to_string()))
 }
 
 fn refused(file: &str, value: &str, error: &HistogramError) -> Failure {

@@ -33,8 +33,7 @@ fn inspect(model: &OpenModel, layer: &Layer) -> InspectedMember {
     names.extend(layer.inputs.iter().map(String::as_str));
     let mut quantization: Vec<_> = model.quantized_among(&names).cloned().collect();
     // In the order of the names: what the layer puts out, its parameters, what it reads.
-    let place = |value: &str, stored: Option<&str>| names.iter().position(|name| *name == value || Some(*name) == stored);
-    quantization.sort_by_key(|tensor| place(&tensor.value, tensor.stored.as_deref()));
+    quantization.sort_by_key(|tensor| names.iter().position(|name| *name == tensor.value || *name == tensor.stored));
     let node = model.document.node(layer.node);
     let ports = |values: &[String]| -> Vec<PortSummary> {
         values.iter().filter(|value| !value.is_empty()).map(|value| port(value)).collect()
@@ -46,7 +45,7 @@ fn inspect(model: &OpenModel, layer: &Layer) -> InspectedMember {
         attributes: node.map_or_else(Vec::new, |node| node.attribute.iter().map(|a| (a.name().to_owned(), words(a))).collect()),
         inputs: node.map_or_else(Vec::new, |node| ports(&node.input)),
         outputs: node.map_or_else(Vec::new, |node| ports(&node.output)),
-        channels: quantization.iter().map(|tensor| scale_summary(&tensor.params.scale)).collect(),
+        channels: quantization.iter().map(|tensor| scale_summary(&tensor.fixed()?.scale)).collect(),
         quantization,
     }
 }

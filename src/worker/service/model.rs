@@ -2,7 +2,7 @@
 
 use super::card;
 use crate::onnx::{Document, Facts, Layer, OnnxError, layers};
-use crate::quant::{QuantizedTensor, quantized_tensors};
+use crate::quant::{QuantizedTensor, WeightView, quantized_tensors_with, weight_view_with};
 use crate::worker::protocol::{ModelId, ModelSummary};
 use bytes::Bytes;
 
@@ -30,9 +30,14 @@ impl OpenModel {
         let document = Document::decode_with(source.clone(), side_file)?;
         let facts = Facts::of(&document);
         let layers = layers(&document);
-        let quantized = quantized_tensors(&document);
+        let quantized = quantized_tensors_with(&document, &facts);
         let summary = card::summary(id, name, file, &source, &document, &facts, &quantized);
         Ok(OpenModel { id, document, facts, layers, quantized, summary, source })
+    }
+
+    /// A constant of the network, stored and real.
+    pub fn weight(&self, value: &str) -> Option<Result<WeightView, OnnxError>> {
+        weight_view_with(&self.document, value, &self.quantized)
     }
 
     /// Whether a side file is missing.
@@ -43,7 +48,7 @@ impl OpenModel {
     /// The quantized tensors whose real or stored value has one of these names.
     pub fn quantized_among<'a>(&'a self, names: &'a [&'a str]) -> impl Iterator<Item = &'a QuantizedTensor> + 'a {
         self.quantized.iter().filter(move |tensor| {
-            names.contains(&tensor.value.as_str()) || tensor.stored.as_deref().is_some_and(|stored| names.contains(&stored))
+            names.contains(&tensor.value.as_str()) || names.contains(&tensor.stored.as_str())
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Running all open models on one input.
 
+use super::activation::real_values;
 use super::card::port_of;
 use super::model::OpenModel;
 use super::source::{Content, OpenSource};
@@ -260,16 +261,13 @@ fn classes(model: &OpenModel, name: &str, tensor: &Tensor, class_names: Option<&
     if tensor.len() != count {
         return None;
     }
-    let quantized = model.quantized.iter().find(|quantized| quantized.value == name || quantized.stored.as_deref() == Some(name));
-    let scores = match quantized {
-        Some(quantized) if tensor.dtype().is_int() => quantized.params.dequantize(tensor).ok()?,
-        _ => tensor.to_f32().ok()?,
-    };
+    let quantized = model.quantized.iter().find(|quantized| quantized.value == name || quantized.stored == name);
+    let scores = real_values(tensor, quantized)?;
     let names = class_names.filter(|names| names.len() == count).unwrap_or_default();
     let last = model.layers.iter().find(|layer| layer.output == name || layer.dequantized.as_deref() == Some(name));
     let facts = OutputFacts {
         after_softmax: last.map(|layer| matches!(layer.op.as_str(), "Softmax" | "Sigmoid")),
-        quantization_step: quantized.and_then(|quantized| quantized.params.scale.first().copied()),
+        quantization_step: quantized.and_then(|quantized| quantized.fixed()?.scale.first().copied()),
     };
     Some(predictions(&scores, names, CLASSES_SHOWN, facts))
 }
