@@ -3,6 +3,7 @@
 //! `real = scale x (q - zero_point)`; `q = saturate(round_half_even(real / scale) + zero_point)`.
 //! **Division, never multiplication by a reciprocal; half to even, never half away from zero; per axis everywhere.**
 
+mod dequantized;
 mod formula;
 mod lookup;
 mod lookup_params;
@@ -10,6 +11,7 @@ mod lookup_ranges;
 mod lookup_weight;
 mod params;
 
+pub use dequantized::dequantize_tensor;
 pub use formula::{dequantize, quantize};
 pub use lookup::{Parameters, QuantizedTensor, TensorKind, quantized_tensors, quantized_tensors_with};
 pub use lookup_ranges::{representable_ranges, scale_indices};
