@@ -214,6 +214,16 @@ pub struct Chart {
 }
 
 impl Chart {
+    /// A chart of nothing, for the time before there is an answer.
+    pub fn empty() -> Self {
+        Self {
+            title: String::new(),
+            note: String::new(),
+            file_stem: String::new(),
+            plot: Plot::Histogram(Histogram::default()),
+        }
+    }
+
     /// Name and role of every series, in legend order.
     pub fn legend(&self) -> Vec<(&str, Role)> {
         match &self.plot {

@@ -11,7 +11,7 @@ pub fn route() -> Vec<(String, String)> {
         let entry = entry.dyn_into::<js_sys::Array>().ok()?;
         Some((entry.get(0).as_string()?, entry.get(1).as_string()?))
     };
-    pairs.entries().into_iter().flatten().filter_map(|entry| pair(entry.ok()?)).collect()
+    js_sys::Array::from(&pairs.entries()).iter().filter_map(pair).collect()
 }
 
 /// Writes the pairs without adding a step to the history: a selection is not a page.

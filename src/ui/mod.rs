@@ -3,12 +3,14 @@
 //! [`Session`] holds the signals and the verbs; views receive it through the context.
 
 mod app;
+mod chart;
 mod format;
 mod keyboard;
+mod roles;
 mod session;
 mod views;
 
-use session::{Query, Session, View, use_session};
+use session::{Session, View, use_session};
 
 /// Mounts the application; the page's loading screen goes away by itself.
 pub fn mount() {

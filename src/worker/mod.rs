@@ -13,5 +13,5 @@ pub use protocol::*;
 // What the protocol speaks in: the page has these types from here, so that it needs no other layer.
 pub use crate::analysis::{ActivationView, FeatureMap, FeatureMaps, ParameterSummary, Prediction, Predictions, ScoreKind};
 pub use crate::engine::Semantics;
-pub use crate::import::{ChannelOrder, Layout, Preprocess, Range, Resize};
+pub use crate::import::{Colour, Layout, PixelRange, Preprocess, Resize};
 pub use serve::serve;

@@ -171,8 +171,8 @@ fn Maps(
         let scale = maps.first().map(|map| format!("{} … {}", format::number(f64::from(map.low)), format::number(f64::from(map.high))));
         let map = |map: FeatureMap| view! { <Map map rows columns /> };
         view! {
-            <div class="mapline" role="group" aria-label=format!("Feature maps of {name}")>
-                <span class="mapname"><span class=format!("dot {class}")></span>" "{name}" "<small class="quiet">{scale}</small></span>
+            <div class="mapline" role="group" aria-label=format!("Feature maps of {}", name)>
+                <span class="mapname"><span class=format!("dot {class}")></span>" "{name.clone()}" "<small class="quiet">{scale}</small></span>
                 <div class="maps">{maps.into_iter().map(map).collect_view()}</div>
             </div>
         }.into_any()
@@ -195,7 +195,7 @@ fn Map(
     let title = format!("channel {}: {} … {}", map.channel, range(map.min), range(map.max));
     Effect::new(move |_| {
         if let Some(canvas) = canvas.get() {
-            let pixels: Vec<u8> = map.pixels.iter().flat_map(|&intensity| crate::chart::diverging_rgba(intensity)).collect();
+            let pixels: Vec<u8> = map.pixels.iter().flat_map(|&intensity| diverging_rgba(intensity)).collect();
             // A map that cannot be painted stays empty; its numbers stand in its title and in the values below.
             let _ = platform::paint_rgba(&canvas, columns as u32, rows as u32, &pixels);
         }

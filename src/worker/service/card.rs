@@ -129,8 +129,7 @@ fn identity(document: &Document, quantized: &[QuantizedTensor]) -> (Variant, Str
 fn preprocess(document: &Document, facts: &Facts) -> Option<(Preprocess, String)> {
     let input = document.inputs().next()?;
     let shape: Vec<Option<usize>> = facts.shape(input.name())?.iter().map(Dim::known).collect();
-    let metadata: Vec<(String, String)> =
-        document.proto().metadata_props.iter().map(|entry| (entry.key().to_owned(), entry.value().to_owned())).collect();
-    let read = Preprocess::read_off(&shape, facts.dtype(input.name())?, &metadata)?;
-    Some((read.preprocess, read.reason))
+    let metadata = document.proto().metadata_props.iter().map(|entry| (entry.key(), entry.value()));
+    let read = Preprocess::read_off(&shape, facts.dtype(input.name())?, metadata);
+    Some((read.preprocess?, read.explanation))
 }

@@ -4,9 +4,9 @@ use super::model::OpenModel;
 use super::{Answered, Failure, Job, Service, internal_problem};
 use crate::export::{
     Compression, InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report,
-    UnmatchedTensor, ValueReport, npz,
+    ValueReport, npz,
 };
-use crate::import::Preprocess;
+use crate::import::{Preprocess, Resize};
 use crate::problem::Problem;
 use crate::quant::{Granularity, Parameters, QuantizedTensor};
 use crate::tensor::Tensor;
@@ -64,6 +64,23 @@ fn input(run: &RunResult, models: &[OpenModel]) -> InputReport {
         preprocessing: preprocess.map_or_else(Preprocessing::default, preprocessing),
         label: run.label.map(|label| label as usize),
         label_name: run.label.and_then(name),
+    }
+}
+
+/// The settings in words and numbers; the range is what a pixel of 0 and one of 255 become before mean and std.
+fn preprocessing(preprocess: &Preprocess) -> Preprocessing {
+    Preprocessing {
+        layout: format!("{:?}", preprocess.layout).to_lowercase(),
+        channel_order: format!("{:?}", preprocess.colour).to_lowercase(),
+        range: [preprocess.range.map(0), preprocess.range.map(255)],
+        mean: preprocess.mean.clone(),
+        std: preprocess.std.clone(),
+        resize: match preprocess.resize {
+            Resize::None => "none".to_owned(),
+            Resize::Stretch => "bilinear, stretched".to_owned(),
+            Resize::Crop { shorter_px: None } => "bilinear, middle cut out".to_owned(),
+            Resize::Crop { shorter_px: Some(shorter_px) } => format!("bilinear to {shorter_px}, middle cut out"),
+        },
     }
 }
 

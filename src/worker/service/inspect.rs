@@ -6,7 +6,7 @@ use super::{Answered, Service};
 use crate::analysis::scale_summary;
 use crate::onnx::proto::AttributeProto;
 use crate::onnx::proto::attribute_proto::AttributeType;
-use crate::onnx::{Layer, NodeExt};
+use crate::onnx::Layer;
 use crate::worker::protocol::{InspectedMember, Inspection, LayerId, PortSummary, Reply};
 
 /// Elements of a list attribute that are shown.

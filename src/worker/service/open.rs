@@ -28,6 +28,16 @@ impl Service {
                 }),
             }
         }
+        // External data of a model that is open already is taken as that, whatever it looks like.
+        let waiting: Vec<String> = self
+            .models
+            .iter()
+            .flat_map(|model| model.document.missing_external())
+            .map(|(_, location)| base_name(&location).to_owned())
+            .collect();
+        let (late, files): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| waiting.iter().any(|name| name == base_name(&file.path)));
+        self.side_files.extend(late);
         let (opened, refused) = import::open(files, &Limits::default());
         problems.extend(refused);
         let (side_files, contents): (Vec<_>, Vec<_>) =
@@ -47,7 +57,6 @@ impl Service {
             }
         }
         self.complete_models();
-        self.drop_unused_side_files(&mut problems);
         Ok(self.changed(problems))
     }
 
@@ -60,7 +69,7 @@ impl Service {
                 self.models.push(model.map_err(|error| error.problem(&name))?);
             }
             Opened::Dataset(set) => {
-                self.sources.push(OpenSource { id, name: set.name.clone(), content: Content::Dataset(set) });
+                self.sources.push(OpenSource { id, name: set.name.clone(), content: Content::Dataset(*set) });
             }
             Opened::Image { name, image } => self.sources.push(OpenSource { id, name, content: Content::Image(image) }),
             Opened::Arrays { name, arrays } => {
@@ -93,7 +102,7 @@ impl Service {
 
     /// The file's name without folders and extension, numbered where it is taken.
     fn unused_name(&self, path: &str) -> String {
-        let base = path.rsplit('/').next().unwrap_or(path);
+        let base = base_name(path);
         let stem = base.strip_suffix(".onnx").unwrap_or(base);
         let taken = |name: &str| self.models.iter().any(|model| model.summary.name == name);
         let numbered = (2..).map(|number| format!("{stem} ({number})"));
@@ -111,25 +120,15 @@ impl Service {
             }
         }
     }
+}
 
-    /// A file that nothing refers to and that is nothing by itself is said, not kept.
-    fn drop_unused_side_files(&mut self, problems: &mut Vec<Problem>) {
-        let wanted = |path: &str| self.models.iter().any(|model| model.document.refers_to(path));
-        let (kept, unused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.side_files).into_iter().partition(|file| wanted(&file.path));
-        self.side_files = kept;
-        problems.extend(unused.into_iter().map(|file| Problem {
-            file: file.path,
-            place: "the file".to_owned(),
-            found: format!("{} bytes of no known format, which no open model refers to", file.bytes.len()),
-            expected: "a model, a data set, an image, an array, or the external data of an open model".to_owned(),
-            advice: "If it belongs to a model, open the two together. See the README for the formats.".to_owned(),
-        }));
-    }
+/// The part of a path after its last slash.
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The side file at a location that a model names, by its path or by its last part.
 fn side_file(files: &[SourceFile], location: &str) -> Option<Bytes> {
-    let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let exact = files.iter().rev().find(|file| file.path == location);
-    exact.or_else(|| files.iter().rev().find(|file| base(&file.path) == base(location))).map(|file| file.bytes.clone())
+    exact.or_else(|| files.iter().rev().find(|file| base_name(&file.path) == base_name(location))).map(|file| file.bytes.clone())
 }

@@ -7,7 +7,7 @@ use super::source::{Content, OpenSource};
 use super::{Answered, Failure, Job, Service};
 use crate::analysis::{OutputFacts, Predictions, predictions};
 use crate::engine::{EngineError, InputFact, Plan, PlanOptions, Semantics};
-use crate::import::{Distribution, Preprocess, random_input};
+use crate::import::{Distribution, random_input};
 use crate::onnx::Dim;
 use crate::problem::Problem;
 use crate::tensor::{DType, Tensor};
@@ -183,9 +183,9 @@ impl Service {
             expected: format!("{} [{}]", fact.dtype, fact.shape.iter().map(|dim| dim.map_or("?".to_owned(), |dim| dim.to_string())).collect::<Vec<_>>().join(", ")),
             advice: advice.to_owned(),
         };
+        let read_off = model.summary.preprocess.as_ref().map(|(preprocess, _)| preprocess);
         if let Some(image) = source.image(index) {
-            let image = image.map_err(|error| error.problem(&source.name))?;
-            let read_off = model.summary.preprocess.as_ref().map(|(preprocess, _)| preprocess);
+            let image = image.map_err(|error| error.into_problem(&source.name))?;
             let Some(preprocess) = order.preprocess.as_ref().or(read_off) else {
                 return Err(mismatch("an image".to_owned(), "This input does not take images: choose an array or random values."));
             };
@@ -193,7 +193,14 @@ impl Service {
             return fit(tensor, fact).map_err(|found| mismatch(found, "Set the preprocessing by hand: layout, size and channels must give this shape."));
         }
         let tensor = match &source.content {
-            Content::Dataset(set) => set.tensor(index).map_err(|error| error.problem(&source.name))?,
+            Content::Dataset(set) => {
+                let sample = set.tensor(index).map_err(|error| error.into_problem(&source.name))?;
+                // Float samples may have their channels at the other end than the model.
+                match read_off {
+                    Some(preprocess) => preprocess.apply_array(&sample).unwrap_or(sample),
+                    None => sample,
+                }
+            }
             Content::Array(array) => array.tensor.clone(),
             Content::Image(_) => return Err(closed()),
         };
@@ -246,7 +253,8 @@ fn cast(tensor: Tensor, dtype: DType) -> Option<Tensor> {
 /// Seeded values for an input; dims that the model leaves open are 1.
 fn random(model: &OpenModel, fact: &InputFact, seed: u64) -> Result<Tensor, Problem> {
     let shape: Vec<usize> = fact.shape.iter().map(|dim| dim.unwrap_or(1)).collect();
-    random_input(&shape, fact.dtype, seed, Distribution::for_shape(&fact.shape)).map_err(|error| Problem {
+    let is_image = model.summary.preprocess.is_some();
+    random_input(fact.dtype, &shape, seed, Distribution::for_input(is_image, fact.dtype)).map_err(|error| Problem {
         file: model.summary.file.clone(),
         place: format!("input '{}'", fact.name),
         found: error.to_string(),

@@ -91,7 +91,7 @@ impl Service {
     pub(super) fn thumbnail(&self, id: SourceId, index: usize) -> Answered {
         let source = self.source(id)?;
         let Some(image) = source.image(index) else { return Err(Failure::Cancelled) };
-        let image = image.map_err(|error| error.problem(&source.name))?;
+        let image = image.map_err(|error| error.into_problem(&source.name))?;
         let picture = Picture { width: image.width as u32, height: image.height as u32 };
         Ok((Reply::Picture(picture), Some(rgba(&image))))
     }

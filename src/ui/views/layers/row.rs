@@ -127,7 +127,7 @@ pub fn RowView(
             class=format!("row {}", shown.class)
             class:on=selected
             role="treeitem"
-            aria-level=level.to_string()
+            attr:aria-level=level.to_string()
             aria-posinset=(place + 1).to_string()
             aria-setsize=total
             aria-selected=move || selected.get().to_string()
