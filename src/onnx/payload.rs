@@ -19,7 +19,9 @@ pub fn tensor_from_proto(proto: &TensorProto) -> Result<Tensor, OnnxError> {
     let shape = proto
         .dims
         .iter()
-        .map(|&dim| usize::try_from(dim).map_err(|_| invalid(format!("dim {dim}"), "dims of 0 or more that can be addressed")))
+        .map(|&dim| {
+            usize::try_from(dim).map_err(|_| invalid(format!("dim {dim}"), "dims of 0 or more that can be addressed"))
+        })
         .collect::<Result<Vec<usize>, _>>()?;
     if proto.data_location() == super::proto::tensor_proto::DataLocation::External {
         let location = proto.external_data.iter().find(|entry| entry.key() == "location");
