@@ -3,6 +3,7 @@
 use super::{Dataset, ImportError, Pixels};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
+use std::collections::HashSet;
 
 /// An array with the name it has in its file.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub fn assign(
     source: &str,
     lone: bool,
 ) -> Result<(Vec<Dataset>, Vec<NamedArray>), ImportError> {
-    let mut used = vec![false; arrays.len()];
+    let mut used = HashSet::new();
     let mut sets = Vec::new();
     for (index, array) in arrays.iter().enumerate() {
         let Some(count) = sample_count(&array.tensor) else { continue };
@@ -44,13 +45,13 @@ pub fn assign(
         };
         let mut set = Dataset::new(name, format!("{source}/{}", array.name), count, pixels);
         if let Some(at) = labels_at {
-            set.labels = Some(labels(&arrays[at])?);
-            used[at] = true;
+            set.labels = arrays.get(at).map(labels).transpose()?;
+            used.insert(at);
         }
-        used[index] = true;
+        used.insert(index);
         sets.push(set.check()?);
     }
-    let rest = arrays.into_iter().zip(used).filter(|(_, used)| !used).map(|(array, _)| array).collect();
+    let rest = arrays.into_iter().enumerate().filter(|(at, _)| !used.contains(at)).map(|(_, array)| array).collect();
     Ok((sets, rest))
 }
 

@@ -21,6 +21,9 @@ pub(super) enum Group {
     Set(String, Box<Dataset>),
 }
 
+/// A folder's path and its pictures.
+type Folder = (String, Vec<LoosePicture>);
+
 /// Groups pictures. Folders next to each other are classes, labelled in the order of their names, or by `names_of`
 /// (scope to class names) where that knows every folder. A folder alone is a set without labels, unless its name is
 /// among the class names. A picture alone stays a picture.
@@ -30,7 +33,7 @@ pub(super) fn group(pictures: Vec<LoosePicture>, names_of: impl Fn(&str) -> Opti
         folders.entry((loose.scope.clone(), folder(&loose.path).to_owned())).or_default().push(loose);
     }
     // Sets: by scope and by the folder around the class folders; pictures outside of any folder stand alone.
-    let mut sets: BTreeMap<(String, Option<String>), Vec<(String, Vec<LoosePicture>)>> = BTreeMap::new();
+    let mut sets: BTreeMap<(String, Option<String>), Vec<Folder>> = BTreeMap::new();
     for ((scope, path), mut members) in folders {
         members.sort_by(|a, b| a.path.cmp(&b.path));
         let around = (!path.is_empty()).then(|| folder(&path).to_owned());
@@ -67,12 +70,7 @@ fn source(scope: &str, path: &str) -> String {
     [scope, path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
 }
 
-fn labelled(
-    scope: String,
-    around: &str,
-    classes: Vec<(String, Vec<LoosePicture>)>,
-    known: Option<Vec<String>>,
-) -> Group {
+fn labelled(scope: String, around: &str, classes: Vec<Folder>, known: Option<Vec<String>>) -> Group {
     let names = known.unwrap_or_else(|| classes.iter().map(|(path, _)| base_name(path).to_owned()).collect());
     let (mut labels, mut sample_names, mut pictures) = (Vec::new(), Vec::new(), Vec::new());
     for (path, members) in classes {

@@ -150,6 +150,16 @@ pub enum PreprocessError {
         /// Bytes it has.
         bytes: usize,
     },
+    /// The model's input, or the picture on its way to it, is larger than a tab should hold.
+    #[error("{height} x {width} pixels are more than {limit}: set a smaller input size")]
+    TooLarge {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// The limit, in pixels.
+        limit: usize,
+    },
     /// A channel count that cannot be converted.
     #[error("an image of {found} channels cannot become an input of {wanted}")]
     Channels {
@@ -281,8 +291,11 @@ impl Preprocess {
                 let (found_height, found_width) = (image.height, image.width);
                 Err(PreprocessError::Size { found_height, found_width, height, width })
             }
-            Resize::Stretch => Ok(resize_bilinear(&image, height, width)),
-            Resize::Crop { shorter_px } => Ok(resize::crop(&image, height, width, shorter_px)),
+            Resize::Stretch => {
+                check_size(height, width)?;
+                Ok(resize_bilinear(&image, height, width))
+            }
+            Resize::Crop { shorter_px } => resize::crop(&image, height, width, shorter_px),
         }
     }
 
@@ -294,6 +307,16 @@ impl Preprocess {
             several if several.len() == self.channels => Ok(several.to_vec()),
             several => Err(PreprocessError::Statistics { what, found: several.len(), channels: self.channels }),
         }
+    }
+}
+
+/// Largest picture to resize to: a model may declare any dims.
+const MAX_PIXELS: usize = 1 << 26;
+
+fn check_size(height: usize, width: usize) -> Result<(), PreprocessError> {
+    match height.checked_mul(width) {
+        Some(pixels) if pixels <= MAX_PIXELS => Ok(()),
+        _ => Err(PreprocessError::TooLarge { height, width, limit: MAX_PIXELS }),
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a> Machine<'a> {
                     self.pop()?;
                 }
             }
-            op::POP_MARK => _ = self.to_mark()?,
+            op::POP_MARK => _ = self.since_mark()?,
             op::DUP => self.stack.push(self.top()?),
             op::NONE
             | op::NEWTRUE
@@ -219,10 +219,10 @@ impl<'a> Machine<'a> {
             op::EMPTY_TUPLE => Value::Tuple(Vec::new()),
             op::EMPTY_DICT => Value::Dict(Vec::new()),
             op::EMPTY_SET => Value::Set(Vec::new()),
-            op::LIST => Value::List(self.to_mark()?),
-            op::TUPLE => Value::Tuple(self.to_mark()?),
-            op::FROZENSET => Value::Set(self.to_mark()?),
-            op::DICT => Value::Dict(pairs(self.to_mark()?)?),
+            op::LIST => Value::List(self.since_mark()?),
+            op::TUPLE => Value::Tuple(self.since_mark()?),
+            op::FROZENSET => Value::Set(self.since_mark()?),
+            op::DICT => Value::Dict(pairs(self.since_mark()?)?),
             _ => {
                 let count = usize::from(code - op::TUPLE1) + 1;
                 let start = self.stack.len().checked_sub(count).ok_or_else(underflow)?;
@@ -239,7 +239,7 @@ impl<'a> Machine<'a> {
                 let value = self.pop()?;
                 vec![self.pop()?, value]
             }
-            _ => self.to_mark()?,
+            _ => self.since_mark()?,
         };
         let target = self.top()?;
         let as_pairs = matches!(code, op::SETITEM | op::SETITEMS);
@@ -291,13 +291,13 @@ impl<'a> Machine<'a> {
             }
             op::INST => {
                 let global = self.global_lines()?;
-                let args = self.to_mark()?;
+                let args = self.since_mark()?;
                 let callable = self.add(global)?;
                 let args = self.add(Value::Tuple(args))?;
                 self.push_object(callable, args, None)
             }
             op::OBJ => {
-                let mut args = self.to_mark()?;
+                let mut args = self.since_mark()?;
                 if args.is_empty() {
                     return Err(underflow());
                 }
@@ -373,7 +373,7 @@ impl<'a> Machine<'a> {
         self.stack.last().copied().ok_or_else(underflow)
     }
 
-    fn to_mark(&mut self) -> Step<Vec<Id>> {
+    fn since_mark(&mut self) -> Step<Vec<Id>> {
         let start =
             self.marks.pop().ok_or_else(|| Stop::Broken("the end of a collection without its start".to_owned()))?;
         if start > self.stack.len() {
@@ -420,10 +420,10 @@ fn underflow() -> Stop {
 }
 
 fn pairs(items: Vec<Id>) -> Step<Vec<(Id, Id)>> {
-    if items.len() % 2 != 0 {
+    if !items.len().is_multiple_of(2) {
         return Err(Stop::Broken("a key without its value".to_owned()));
     }
-    Ok(items.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
+    Ok(items.as_chunks().0.iter().map(|&[key, value]| (key, value)).collect())
 }
 
 /// A little-endian two's complement integer of any length.

@@ -1,6 +1,6 @@
 //! Bilinear resizing, with antialiasing when it shrinks.
 
-use super::Image;
+use super::{Image, PreprocessError, check_size};
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma, Pixel, Rgb, Rgba};
 
@@ -30,25 +30,35 @@ fn scaled<P: Pixel<Subpixel = u8> + 'static>(image: &Image, height: usize, width
 
 /// Resizes the shorter side to `shorter_px` (at least so that the crop fits) and cuts out the middle. The longer side is
 /// `floor(longer * target / shorter)` and the cut starts at `round(rest / 2)`, halves to even, as in torchvision.
-pub(super) fn crop(image: &Image, height: usize, width: usize, shorter_px: Option<usize>) -> Image {
-    let shorter = image.height.min(image.width).max(1);
-    let (mut new_height, mut new_width) = match shorter_px {
-        Some(target) => (image.height * target / shorter, image.width * target / shorter),
-        // The smallest size of the same proportions that covers the input.
-        None if image.height * width < image.width * height => {
-            (height, (image.width * height).div_ceil(image.height.max(1)))
+pub(super) fn crop(
+    image: &Image,
+    height: usize,
+    width: usize,
+    shorter_px: Option<usize>,
+) -> Result<Image, PreprocessError> {
+    check_size(height, width)?;
+    // In 128 bits: sizes come from models and users.
+    let (rows, columns) = (image.height.max(1) as u128, image.width.max(1) as u128);
+    let (wanted_rows, wanted_columns) = (height as u128, width as u128);
+    let (new_rows, new_columns) = match shorter_px {
+        Some(target) => {
+            let scaled = |side: u128| side * target as u128 / rows.min(columns);
+            (scaled(rows), scaled(columns))
         }
-        None => ((image.height * width).div_ceil(image.width.max(1)), width),
+        // The smallest size of the same proportions that covers the input.
+        None if rows * wanted_columns < columns * wanted_rows => (wanted_rows, (columns * wanted_rows).div_ceil(rows)),
+        None => ((rows * wanted_columns).div_ceil(columns), wanted_columns),
     };
-    new_height = new_height.max(height);
-    new_width = new_width.max(width);
+    let size = |side: u128, least: usize| usize::try_from(side).unwrap_or(usize::MAX).max(least);
+    let (new_height, new_width) = (size(new_rows, height), size(new_columns, width));
+    check_size(new_height, new_width)?;
     let scaled = resize_bilinear(image, new_height, new_width);
     let half = |rest: usize| (rest as f64 / 2.0).round_ties_even() as usize;
     let (top, left) = (half(new_height - height), half(new_width - width));
-    let row_bytes = width * scaled.channels;
+    let (start, row_bytes) = (left * scaled.channels, width * scaled.channels);
     let mut data = Vec::with_capacity(height * row_bytes);
     for row in scaled.data.chunks_exact((new_width * scaled.channels).max(1)).skip(top).take(height) {
-        data.extend_from_slice(row.get(left * scaled.channels..left * scaled.channels + row_bytes).unwrap_or_default());
+        data.extend_from_slice(row.get(start..start + row_bytes).unwrap_or_default());
     }
-    Image { height, width, channels: scaled.channels, data }
+    Ok(Image { height, width, channels: scaled.channels, data })
 }

@@ -84,6 +84,21 @@ fn resizing_and_cropping() {
 }
 
 #[test]
+fn impossible_sizes_are_refused() {
+    let to = |height, width, resize| Preprocess {
+        height: Some(height),
+        width: Some(width),
+        resize,
+        ..Preprocess::default()
+    };
+    let thin = Image { height: 1, width: 60_000, channels: 3, data: vec![0; 180_000] };
+    let crop = Resize::Crop { shorter_px: Some(100_000) };
+    for preprocess in [to(1 << 40, 1 << 40, Resize::Stretch), to(usize::MAX, 2, crop), to(2, 2, crop)] {
+        assert!(matches!(preprocess.apply(&thin), Err(PreprocessError::TooLarge { .. })));
+    }
+}
+
+#[test]
 fn arrays_keep_their_values() {
     let first = Tensor::from_vec(vec![3, 1, 2], vec![1f32, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
     let last = Preprocess { height: Some(1), width: Some(2), ..Preprocess::default() };
