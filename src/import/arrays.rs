@@ -24,7 +24,7 @@ const PAIRS: [(&str, &[&str]); 5] = [
 ];
 const LABEL_WORDS: [&str; 8] = ["y", "label", "labels", "target", "targets", "classes", "class", "ids"];
 
-/// Splits arrays into data sets and the rest. Images are 8-bit arrays of 4 dims (channels first or last) or, where there are labels
+/// Splits arrays into data sets and the rest. `source` names the file they share; empty: each is a file of its own. Images are 8-bit arrays of 4 dims (channels first or last) or, where there are labels
 /// for them, of 3 (grey); float arrays are samples where there are labels for them or `lone` asks for 4 dims to be taken
 /// as images. Labels are integers of shape (N) or (N, 1).
 pub fn assign(
@@ -38,12 +38,14 @@ pub fn assign(
         let Some(count) = sample_count(&array.tensor) else { continue };
         let labels_at = find_labels(&arrays, index, count);
         let Some(pixels) = pixels(&array.tensor, labels_at.is_some(), lone) else { continue };
-        let name = if arrays.len() == 1 || array.name.is_empty() {
-            source.to_owned()
-        } else {
-            format!("{} ({source})", array.name)
+        let (name, origin) = match (source, array.name.as_str()) {
+            // Files of their own: the array's name is the file's stem.
+            ("", name) => (format!("{name}.npy"), format!("{name}.npy")),
+            (source, "") => (source.to_owned(), source.to_owned()),
+            (source, _) if arrays.len() == 1 => (source.to_owned(), source.to_owned()),
+            (source, name) => (format!("{name} ({source})"), format!("{source}/{name}")),
         };
-        let mut set = Dataset::new(name, format!("{source}/{}", array.name), count, pixels);
+        let mut set = Dataset::new(name, origin, count, pixels);
         if let Some(at) = labels_at {
             set.labels = arrays.get(at).map(labels).transpose()?;
             used.insert(at);

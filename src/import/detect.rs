@@ -148,8 +148,7 @@ fn unmarked(path: &str, head: &[u8], len: u64, whole: bool) -> Kind {
         // Protocol 0 pickles are text; only their usual names tell them.
         return if text == Kind::Text && is_pickle_name(path) { Kind::Pickle } else { text };
     }
-    let plausible = onnx_plausibility(head, len);
-    if plausible == Plausible::Yes {
+    if looks_like_onnx(head, len) {
         return Kind::Onnx;
     }
     let records = len.is_multiple_of(3073) || len.is_multiple_of(3074);
@@ -231,15 +230,9 @@ fn text_kind(path: &str, head: &[u8], whole: bool) -> Kind {
     if names::parse(path, text).is_some() { Kind::ClassNames } else { Kind::Text }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plausible {
-    Yes,
-    No,
-}
-
 /// Walks the top level of a `ModelProto` without decoding it: known field numbers with their wire types, up to the end
 /// of what is here, and a graph among them.
-fn onnx_plausibility(head: &[u8], len: u64) -> Plausible {
+fn looks_like_onnx(head: &[u8], len: u64) -> bool {
     const VARINT: u64 = 0;
     const BYTES: u64 = 2;
     let mut position = 0u64;
@@ -259,10 +252,10 @@ fn onnx_plausibility(head: &[u8], len: u64) -> Plausible {
                 graph = true;
                 next.saturating_add(value)
             }
-            _ => return Plausible::No,
+            _ => return false,
         };
     }
-    if graph { Plausible::Yes } else { Plausible::No }
+    graph
 }
 
 fn varint(bytes: &[u8]) -> Option<(u64, usize)> {

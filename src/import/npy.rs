@@ -188,14 +188,14 @@ fn fortran_to_c(data: &[u8], dims: &[usize], width: usize) -> Vec<u8> {
             None => break,
         }
         // The last axis turns fastest.
-        for axis in (0..dims.len()).rev() {
-            index[axis] += 1;
-            position += strides[axis];
-            if index[axis] < dims[axis] {
+        for ((at, &dim), &stride) in index.iter_mut().zip(dims).zip(&strides).rev() {
+            *at += 1;
+            position += stride;
+            if *at < dim {
                 break;
             }
-            position -= strides[axis] * dims[axis];
-            index[axis] = 0;
+            position -= stride * dim;
+            *at = 0;
         }
     }
     out

@@ -324,7 +324,7 @@ impl<'a> Drop<'a> {
         for (scope, members) in scopes {
             let source = match (scope.as_str(), members.as_slice()) {
                 ("", [(path, _)]) => path.clone(),
-                ("", _) => "dropped arrays".to_owned(),
+                ("", _) => String::new(),
                 _ => scope.clone(),
             };
             let first = members.first().map_or(String::new(), |(path, _)| path.clone());
