@@ -24,9 +24,10 @@ const PAIRS: [(&str, &[&str]); 5] = [
 ];
 const LABEL_WORDS: [&str; 8] = ["y", "label", "labels", "target", "targets", "classes", "class", "ids"];
 
-/// Splits arrays into data sets and the rest. `source` names the file they share; empty: each is a file of its own. Images are 8-bit arrays of 4 dims (channels first or last) or, where there are labels
-/// for them, of 3 (grey); float arrays are samples where there are labels for them or `lone` asks for 4 dims to be taken
-/// as images. Labels are integers of shape (N) or (N, 1).
+/// Splits arrays into data sets and the rest. `source` names the file they share; empty: each is a file of its own.
+/// Images are 8-bit arrays of 4 dims (channels first or last) or, where there are labels for them, of 3 (grey); float
+/// arrays are samples where there are labels for them or `lone` asks for 4 dims to be taken as images. Labels are
+/// integers of shape (N) or (N, 1).
 pub fn assign(
     arrays: Vec<NamedArray>,
     source: &str,

@@ -115,6 +115,10 @@ impl<'a> Drop<'a> {
 
     /// Remembers what the models among these files refer to.
     fn note_external(&mut self, files: &[(Kind, SourceFile)]) {
+        // Nothing else is here that it could mean; a large model is not searched for nothing.
+        if files.len() < 2 {
+            return;
+        }
         let models = files.iter().filter(|(kind, _)| *kind == Kind::Onnx);
         self.external.extend(models.flat_map(|(_, file)| external_locations(&file.bytes)));
     }

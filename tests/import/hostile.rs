@@ -2,9 +2,13 @@
 
 use crate::support::fixtures;
 use flate2::{Compression, write::GzEncoder};
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::Index};
 use quantscope::import::{Kind, Limits, SourceFile, detect, open, pickle, read_npy};
 use std::io::Write;
+
+/// Bytes that make pickles: the opcodes, and some small arguments.
+const OPCODES: &[u8] = b"(.012FIJKLMNPQRSTUVXab}eghilo]jpqrst)uGBC\x80\x81\x85\x86\x87\x88\x8a\x8c\x8e\x8f\
+    \x90\x92\x93\x94\x95\x96\n\x00\x01\x02a";
 
 /// Small limits keep damaged headers from asking for much.
 fn limits() -> Limits {
@@ -51,7 +55,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn arbitrary_bytes(name in "[a-z]{1,4}\\.(onnx|bin|npy|npz|txt|png|pkl|zip|tar|gz)", bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_bytes(
+        name in "[a-z]{1,4}\\.(onnx|bin|npy|npz|txt|png|pkl|zip|tar|gz)",
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
         let shared = bytes::Bytes::from(bytes.clone());
         let _ = read_npy(&shared);
         let _ = pickle::parse(&shared, 10_000);
@@ -59,7 +66,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_pickles(body in prop::collection::vec(prop::sample::select(b"(.012FIJKLMNPQRSTUVXab}eghilo]jpqrst)uGBC\x80\x81\x85\x86\x87\x88\x8a\x8c\x8e\x8f\x90\x92\x93\x94\x95\x96\n\x00\x01\x02a".to_vec()), 0..200)) {
+    fn arbitrary_pickles(body in prop::collection::vec(prop::sample::select(OPCODES.to_vec()), 0..200)) {
         let shared = bytes::Bytes::from([b"\x80\x04".as_slice(), &body, b"."].concat());
         if let Ok((pickle, length)) = pickle::parse(&shared, 10_000) {
             prop_assert!(length <= shared.len());
@@ -70,7 +77,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files(seed in 0..14usize, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), cut in prop::option::of(any::<prop::sample::Index>())) {
+    fn damaged_files(
+        seed in 0..14usize,
+        changes in prop::collection::vec((any::<Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<Index>()),
+    ) {
         let (name, mut bytes) = seeds().swap_remove(seed);
         for (at, value) in changes {
             let at = at.index(bytes.len());
