@@ -3,5 +3,6 @@
 
 mod external;
 mod lossless;
+mod quantized;
 mod support;
 mod validation;
