@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod external;
+mod facts;
 mod lossless;
 mod quantized;
 mod support;
