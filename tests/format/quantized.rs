@@ -1,7 +1,7 @@
 //! The quantization parameters found in a file equal those recorded by the tools that read them with onnx.
 
 use crate::support::{model, open, reference};
-use quantscope::onnx::{Document, NodeExt, is_dequantize, is_quantize};
+use quantscope::onnx::{Document, is_dequantize, is_quantize};
 use quantscope::quant::{
     Granularity, Parameters, QuantizedTensor, TensorKind, quantized_tensors, representable_ranges, weight_view,
 };
