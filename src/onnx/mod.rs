@@ -3,6 +3,9 @@
 //! Every format is imported into it and every export is an encode of it. Payloads (`raw_data`) stay slices of the
 //! file's bytes. **Nothing here interprets a scale or a zero point** (that is `quant`) and nothing runs.
 
+mod align;
+mod align_pair;
+mod align_view;
 mod attributes;
 mod core_graph;
 mod document;
@@ -29,6 +32,7 @@ mod unknown;
 mod validate;
 mod wire;
 
+pub use align::{AlignedLayer, Alignment, LayerRef, Unmatched, align};
 pub use attributes::NodeExt;
 pub use core_graph::{CoreOp, CoreOperand, Rescale};
 pub use document::Document;

@@ -1,7 +1,10 @@
 //! What the document promises about files: nothing is lost, damage is named, links and names are read right.
 #![cfg(not(target_arch = "wasm32"))]
 
+mod alignment;
 mod external;
+mod facts;
 mod lossless;
+mod quantized;
 mod support;
 mod validation;
