@@ -9,6 +9,7 @@ mod lookup;
 mod lookup_params;
 mod lookup_ranges;
 mod lookup_weight;
+mod narrow;
 mod params;
 
 pub use dequantized::dequantize_tensor;
@@ -16,4 +17,5 @@ pub use formula::{dequantize, quantize};
 pub use lookup::{Parameters, QuantizedTensor, TensorKind, quantized_tensors, quantized_tensors_with};
 pub use lookup_ranges::{representable_ranges, scale_indices};
 pub use lookup_weight::{WeightView, weight_view, weight_view_with};
+pub use narrow::{encode_f4e2m1, encode_f8};
 pub use params::{Granularity, QuantParams};
