@@ -3,7 +3,7 @@
 use super::model::OpenModel;
 use super::{Answered, Service};
 use crate::analysis::{Span, ValueRange, ViewOptions, activation_view, guess_layout, histogram, stats};
-use crate::onnx::Layer;
+use crate::onnx::LayerRef;
 use crate::quant::{QuantizedTensor, dequantize_tensor};
 use crate::tensor::Tensor;
 use crate::worker::protocol::{ActivationQuery, LayerActivations, Reply, VariantActivation};
@@ -24,8 +24,7 @@ impl Service {
         let members = self.models.iter().zip(&self.layout.members[row]);
         let outputs: Vec<Output> = members
             .filter_map(|(model, member)| {
-                let layer = model.layers.get(member.as_ref()?.layer)?;
-                self.output(model, layer)
+                self.output(model, &member.as_ref()?.operation, &self.layout.rows[row].op)
             })
             .collect();
         let span = outputs
@@ -39,17 +38,17 @@ impl Service {
 
     /// The value that shows what the layer puts out: behind its quantizer where it has one, since that is what the next
     /// layer reads.
-    fn output<'a>(&'a self, model: &'a OpenModel, layer: &Layer) -> Option<Output<'a>> {
+    fn output<'a>(&'a self, model: &'a OpenModel, operation: &LayerRef, op: &str) -> Option<Output<'a>> {
         let run = self.last_run.as_ref()?.model(model.id)?;
-        let names = layer.dequantized.iter().chain([&layer.output]);
-        let (value, tensor) = names.filter_map(|name| Some((name, run.values.get(name)?))).next()?;
+        let mut names = operation.comparable.iter().chain([&operation.output]);
+        let (value, tensor) = names.find_map(|name| Some((name, run.values.get(name)?)))?;
         let quantized = model.quantized.iter().find(|quantized| quantized.stored == *value);
         Some(Output {
             model,
             value: value.clone(),
             tensor,
             real: real_values(tensor, quantized)?,
-            spatial: matches!(layer.op.as_str(), "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "BatchNormalization"),
+            spatial: matches!(op, "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "BatchNormalization"),
         })
     }
 }

@@ -1,12 +1,13 @@
 //! What the inspector shows of a layer.
 
+use super::align::Member;
 use super::card::port_of;
 use super::model::OpenModel;
 use super::{Answered, Service};
 use crate::analysis::scale_summary;
 use crate::onnx::proto::AttributeProto;
 use crate::onnx::proto::attribute_proto::AttributeType;
-use crate::onnx::Layer;
+use crate::onnx::NodeExt;
 use crate::worker::protocol::{InspectedMember, Inspection, LayerId, PortSummary, Reply};
 
 /// Elements of a list attribute that are shown.
@@ -16,32 +17,35 @@ impl Service {
     /// The layer in every variant that has it.
     pub(super) fn inspect(&self, layer: LayerId) -> Answered {
         let row = self.row(layer)?;
-        let members = self.models.iter().zip(&self.layout.members[row]).filter_map(|(model, member)| {
-            let member = member.as_ref()?;
-            Some(inspect(model, model.layers.get(member.layer)?))
-        });
+        let members = self.models.iter().zip(&self.layout.members[row]);
+        let members = members.filter_map(|(model, member)| Some(inspect(model, member.as_ref()?)));
         Ok((Reply::Inspection(Inspection { layer, members: members.collect() }), None))
     }
 }
 
-fn inspect(model: &OpenModel, layer: &Layer) -> InspectedMember {
+fn inspect(model: &OpenModel, member: &Member) -> InspectedMember {
+    let operation = &member.operation;
     let port = |value: &str| port_of(value, model.facts.dtype(value), model.facts.shape(value));
-    let weights = layer.weights.iter().map(|(_, value)| value.as_str());
-    let mut names: Vec<&str> = vec![layer.output.as_str()];
-    names.extend(layer.dequantized.as_deref());
-    names.extend(weights);
-    names.extend(layer.inputs.iter().map(String::as_str));
+    let mut names: Vec<&str> = vec![operation.output.as_str()];
+    names.extend(operation.comparable.as_deref());
+    names.extend(operation.weights.iter().map(|(_, value)| value.as_str()));
+    let layer = member.layer.and_then(|layer| model.layers.get(layer));
+    names.extend(layer.iter().flat_map(|layer| &layer.inputs).map(String::as_str));
     let mut quantization: Vec<_> = model.quantized_among(&names).cloned().collect();
     // In the order of the names: what the layer puts out, its parameters, what it reads.
     quantization.sort_by_key(|tensor| names.iter().position(|name| *name == tensor.value || *name == tensor.stored));
-    let node = model.document.node(layer.node);
+    let node = model.document.node(operation.node);
     let ports = |values: &[String]| -> Vec<PortSummary> {
         values.iter().filter(|value| !value.is_empty()).map(|value| port(value)).collect()
     };
+    let op = node.map_or_else(String::new, |node| match node.domain_name() {
+        "" => node.op_type().to_owned(),
+        domain => format!("{domain}.{}", node.op_type()),
+    });
     InspectedMember {
         model: model.id,
-        node: layer.name.clone(),
-        op: if layer.domain.is_empty() { layer.op_type.clone() } else { format!("{}.{}", layer.domain, layer.op_type) },
+        node: node.map_or_else(String::new, |node| node.name().to_owned()),
+        op: if operation.absorbed { format!("absorbed by {op}") } else { op },
         attributes: node.map_or_else(Vec::new, |node| node.attribute.iter().map(|a| (a.name().to_owned(), words(a))).collect()),
         inputs: node.map_or_else(Vec::new, |node| ports(&node.input)),
         outputs: node.map_or_else(Vec::new, |node| ports(&node.output)),

@@ -127,7 +127,7 @@ impl Service {
             models: self.models.iter().map(|model| model.summary.clone()).collect(),
             sources: self.sources.iter().map(OpenSource::summary).collect(),
             layers: self.layout.rows.clone(),
-            unmatched: self.layout.unmatched_lines(&self.models),
+            unmatched: self.layout.unmatched_lines(),
             problems,
         };
         (Reply::Workspace(workspace), None)
