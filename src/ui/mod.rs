@@ -1,2 +1,5 @@
 //! See ARCHITECTURE.md.
+pub mod chart;
+
+/// Mounts the application.
 pub fn mount() {}
