@@ -1,8 +1,5 @@
 //! From data to pixels and back.
 
-use plotters::coord::ranged1d::{BoldPoints, Ranged};
-use plotters::coord::types::RangedCoordf64;
-
 /// How data is spread over pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
@@ -69,13 +66,12 @@ impl AxisMap {
     pub fn ticks(&self, most: usize) -> (Vec<f64>, f64) {
         match self.scale {
             Scale::Linear => {
-                let ticks = RangedCoordf64::from(self.lo..self.hi).key_points(BoldPoints(most.max(2)));
-                // Sums of steps leave 1e-17 where zero is meant.
-                let noise = (self.hi - self.lo) * 1e-9;
-                let ticks: Vec<f64> =
-                    ticks.into_iter().map(|tick| if tick.abs() < noise { 0.0 } else { tick }).collect();
-                let step = ticks.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
-                (ticks, if step.is_finite() { step } else { self.hi - self.lo })
+                let step = round_step((self.hi - self.lo) / most.max(2) as f64);
+                let (first, last) = ((self.lo / step).ceil(), (self.hi / step).floor());
+                // Multiples of the step, not sums of it: 0.30000000000000004 would be printed. `+ 0.0` takes -0 to 0.
+                let count = (last - first).clamp(0.0, 4.0 * most.max(2) as f64) as usize;
+                let ticks = (0..=count).map(|number| (first + number as f64) * step + 0.0);
+                (ticks.filter(|tick| (self.lo..=self.hi).contains(tick)).collect(), step)
             }
             Scale::Log10 => {
                 let (first, last) = (self.lo.log10().ceil() as i32, self.hi.log10().floor() as i32);
@@ -87,6 +83,14 @@ impl AxisMap {
             }
         }
     }
+}
+
+/// The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `rough`. By hand: plotters' key points take the
+/// wanted number as a bound and refine only by 2 and 5 in turn, which leaves two ticks on a small chart.
+fn round_step(rough: f64) -> f64 {
+    let power = 10f64.powf(rough.log10().floor());
+    let multiple = [1.0, 2.0, 2.5, 5.0].into_iter().find(|multiple| multiple * power >= rough * (1.0 - 1e-9));
+    multiple.unwrap_or(10.0) * power
 }
 
 fn usable((lo, hi): (f64, f64), scale: Scale) -> (f64, f64) {
@@ -119,9 +123,9 @@ mod tests {
     #[test]
     fn linear_ticks_are_round_and_inside() {
         let axis = AxisMap::new((-0.4152, 0.3844), (0.0, 600.0), Scale::Linear);
-        let (ticks, step) = axis.ticks(6);
+        let (ticks, step) = axis.ticks(5);
         assert!((step - 0.2).abs() < 1e-12, "{step}");
-        assert_eq!(ticks.len(), 4);
+        assert_eq!(ticks, vec![-0.4, -0.2, 0.0, 0.2]);
         assert!(ticks.contains(&0.0) && ticks.iter().all(|tick| (axis.lo..=axis.hi).contains(tick)));
     }
 

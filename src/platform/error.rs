@@ -1,31 +1,29 @@
-//! A browser call that failed.
+//! What a browser can refuse.
 
-use thiserror::Error;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 
-/// What the browser refused, in its own words.
-#[derive(Debug, Clone, Error, PartialEq, Eq)]
-#[error("{call} failed: {reason}")]
-pub struct PlatformError {
-    /// The call that failed.
-    pub call: &'static str,
-    /// The browser's message.
-    pub reason: String,
+/// The browser did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlatformError {
+    /// A part of the web platform is not there (an old browser, or no window).
+    #[error("this browser has no {0}")]
+    Missing(&'static str),
+    /// A call failed.
+    #[error("{action} failed: {reason}")]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// What the browser said.
+        reason: String,
+    },
 }
 
 impl PlatformError {
-    /// The error behind a thrown or rejected value.
-    pub fn new(call: &'static str, thrown: &JsValue) -> Self {
-        let reason = thrown
-            .dyn_ref::<js_sys::Error>()
-            .map(|error| String::from(error.message()))
-            .or_else(|| thrown.as_string())
-            .unwrap_or_else(|| format!("{thrown:?}"));
-        PlatformError { call, reason }
-    }
-
-    /// A part of the page or the browser that is not there.
-    pub fn missing(call: &'static str) -> Self {
-        PlatformError { call, reason: "not available here".to_owned() }
+    /// The error of a call that threw.
+    pub fn refused(action: &'static str, thrown: &JsValue) -> Self {
+        let message =
+            js_sys::Reflect::get(thrown, &JsValue::from_str("message")).ok().and_then(|text| text.as_string());
+        let reason = message.or_else(|| thrown.as_string()).unwrap_or_else(|| format!("{thrown:?}"));
+        Self::Refused { action, reason }
     }
 }

@@ -26,7 +26,7 @@ fn list(files: Option<FileList>) -> Vec<PickedFile> {
 
 /// Reads a whole file. Only in a worker: the page's own thread must not block.
 pub fn read_file(file: &File) -> Result<Vec<u8>, PlatformError> {
-    let failed = |thrown: JsValue| PlatformError::new("reading the file", &thrown);
+    let failed = |thrown: JsValue| PlatformError::refused("reading the file", &thrown);
     let reader = FileReaderSync::new().map_err(failed)?;
     let buffer = reader.read_as_array_buffer(file).map_err(failed)?;
     Ok(Uint8Array::new(&buffer).to_vec())

@@ -1,8 +1,7 @@
 //! Small reaches into the document.
 
-use super::error::PlatformError;
 use wasm_bindgen::prelude::*;
-use web_sys::{CanvasRenderingContext2d, Event, HtmlCanvasElement, HtmlElement, ImageData, KeyboardEvent};
+use web_sys::{Event, HtmlElement, KeyboardEvent};
 use web_sys::{ScrollIntoViewOptions, ScrollLogicalPosition};
 
 /// Calls `handle` for every event of this type anywhere in the document, before the page's own handlers, for the
@@ -50,16 +49,4 @@ pub fn click_element(selector: &str) {
 pub fn is_typing(event: &KeyboardEvent) -> bool {
     let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
     target.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
-}
-
-/// Paints RGBA pixels at their own size; the style sheet scales the canvas, without smoothing.
-pub fn paint_rgba(canvas: &HtmlCanvasElement, width: u32, height: u32, pixels: &[u8]) -> Result<(), PlatformError> {
-    let failed = |thrown: JsValue| PlatformError::new("painting a picture", &thrown);
-    canvas.set_width(width);
-    canvas.set_height(height);
-    let context = canvas.get_context("2d").map_err(failed)?.ok_or(PlatformError::missing("painting a picture"))?;
-    let context: CanvasRenderingContext2d =
-        context.dyn_into().map_err(|_| PlatformError::missing("painting a picture"))?;
-    let image = ImageData::new_with_u8_clamped_array_and_sh(wasm_bindgen::Clamped(pixels), width, height);
-    context.put_image_data(&image.map_err(failed)?, 0.0, 0.0).map_err(failed)
 }

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 
 fn scope() -> Result<DedicatedWorkerGlobalScope, PlatformError> {
-    js_sys::global().dyn_into().map_err(|_| PlatformError::missing("the worker's scope"))
+    js_sys::global().dyn_into().map_err(|_| PlatformError::Missing("the worker's scope"))
 }
 
 /// Hands every frame that the page sends to `receive`, for the life of the worker.
@@ -25,7 +25,7 @@ pub fn post_from_worker(frame: &Frame) -> Result<(), PlatformError> {
     let (message, transfer) = frame.to_message();
     scope()?
         .post_message_with_transfer(&message, &transfer)
-        .map_err(|e| PlatformError::new("sending to the page", &e))
+        .map_err(|e| PlatformError::refused("sending to the page", &e))
 }
 
 /// Before a panic ends the instance, `report` gets its message. The panic also goes to the console.

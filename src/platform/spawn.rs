@@ -25,7 +25,7 @@ pub struct WorkerHandle {
 impl WorkerHandle {
     /// Starts the worker that the page's `<meta name="worker-url">` names and hands its events to `listen`.
     pub fn start(listen: impl Fn(WorkerEvent) + Clone + 'static) -> Result<Self, PlatformError> {
-        let worker = start_worker(&worker_url()?).map_err(|e| PlatformError::new("starting the worker", &e))?;
+        let worker = start_worker(&worker_url()?).map_err(|e| PlatformError::refused("starting the worker", &e))?;
         let on_frame = listen.clone();
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             match Frame::from_message(&event.data()) {
@@ -48,7 +48,7 @@ impl WorkerHandle {
         let (message, transfer) = frame.to_message();
         self.worker
             .post_message_with_transfer(&message, &transfer)
-            .map_err(|e| PlatformError::new("sending to the worker", &e))
+            .map_err(|e| PlatformError::refused("sending to the worker", &e))
     }
 }
 
@@ -83,5 +83,5 @@ fn start_worker(script: &str) -> Result<Worker, JsValue> {
 fn worker_url() -> Result<String, PlatformError> {
     let document = web_sys::window().and_then(|window| window.document());
     let meta = document.and_then(|document| document.query_selector("meta[name=worker-url]").ok().flatten());
-    meta.and_then(|meta| meta.get_attribute("content")).ok_or(PlatformError::missing("finding the worker's address"))
+    meta.and_then(|meta| meta.get_attribute("content")).ok_or(PlatformError::Missing("finding the worker's address"))
 }

@@ -1,7 +1,5 @@
 //! Numbers as people read them.
 
-use crate::worker::Variant;
-
 /// "314 KB": decimal multiples, as files are shown; exact below 1 KB.
 pub fn bytes(count: u64) -> String {
     match count {
@@ -75,16 +73,6 @@ pub fn duration(duration_ms: f64) -> String {
         ms if ms < 1e3 => format!("{ms:.0} ms"),
         ms if ms < 120e3 => format!("{:.1} s", ms / 1e3),
         ms => format!("{:.0} min", ms / 60e3),
-    }
-}
-
-/// The colour identity of a variant, as the style sheet names it.
-pub fn variant_class(variant: Variant) -> &'static str {
-    match variant {
-        Variant::Float => "float",
-        Variant::Int8 => "int8",
-        Variant::Uint8 => "uint8",
-        Variant::Other => "other",
     }
 }
 

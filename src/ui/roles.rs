@@ -24,6 +24,12 @@ pub fn of(workspace: &Workspace) -> Vec<Role> {
     workspace.models.iter().map(|model| role(model.variant)).collect()
 }
 
+/// The role of one model.
+pub fn role_of(workspace: &Workspace, model: ModelId) -> Role {
+    let position = workspace.models.iter().position(|open| open.id == model);
+    position.and_then(|position| of(workspace).get(position).copied()).unwrap_or(Role::Neutral)
+}
+
 /// A model's name and role; a closed model's number stands for its name.
 pub fn name_and_role(workspace: &Workspace, roles: &[Role], model: ModelId) -> (String, Role) {
     match workspace.models.iter().position(|open| open.id == model) {

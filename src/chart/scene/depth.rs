@@ -5,7 +5,7 @@ use super::{Anchor, Mark, Point, Rect, Scene, Shape, Stroke, at, clip_polyline};
 use crate::chart::axis::{AxisMap, Scale, extent};
 use crate::chart::data::{Depth, Series};
 use crate::chart::format;
-use crate::chart::theme::{LABEL_SIZE_PX, Theme};
+use crate::chart::theme::{LABEL_SIZE_PX, Role, Theme};
 use crate::chart::view::Viewport;
 
 pub fn layout(depth: &Depth, viewport: &Viewport, theme: &Theme) -> Scene {
@@ -48,7 +48,9 @@ pub fn layout(depth: &Depth, viewport: &Viewport, theme: &Theme) -> Scene {
         }
     }
     for (place, series) in lines.iter().enumerate() {
-        let repeated = lines.iter().take(place).any(|earlier| earlier.role == series.role);
+        // The edited line often lies exactly on another: dashed, both are seen.
+        let repeated =
+            series.role == Role::Edited || lines.iter().take(place).any(|earlier| earlier.role == series.role);
         let color = theme.role(series.role);
         let stroke = if repeated { Stroke::dashed(color, 1.8, 5.0, 3.0) } else { Stroke::solid(color, 2.0) };
         for run in runs((0..count).map(|index| spot(series, index))) {

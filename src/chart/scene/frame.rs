@@ -16,7 +16,7 @@ const TICK_LINE_PX: f64 = 20.0;
 const TITLE_LINE_PX: f64 = 17.0;
 /// One tick per so many pixels.
 const X_TICK_EVERY_PX: f64 = 84.0;
-const Y_TICK_EVERY_PX: f64 = 38.0;
+const Y_TICK_EVERY_PX: f64 = 26.0;
 
 /// Where the plot goes when the y axis has the given title and tick labels as wide as `label_room_px`.
 pub fn plot_area(viewport: &Viewport, label_room_px: f64, x_title: &str, y_title: &str) -> Rect {

@@ -109,7 +109,7 @@ impl Session {
     fn save(self, request: Request, label: &str) {
         let id = self.ask(request, &[], move |reply, blob| {
             if let (Reply::File { name, media_type }, Some(bytes)) = (reply, blob)
-                && let Err(error) = platform::download(&name, &media_type, &bytes)
+                && let Err(error) = platform::download::download(&name, &media_type, &bytes)
             {
                 self.say("saving", &error.to_string(), "a download", "Allow downloads for this page.");
             }

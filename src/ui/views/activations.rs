@@ -1,8 +1,9 @@
 //! What the last run left at the selected layer.
 
-use crate::chart::{Axis, Chart, Histogram, Plot, Series};
-use crate::platform;
-use crate::ui::chart::ChartView;
+use super::Dot;
+use crate::chart::tiles::{Ramp, Tile};
+use crate::chart::{Axis, Chart, Histogram, Plot, Series, View};
+use crate::ui::chart::{ChartView, TilesView};
 use crate::ui::{format, roles, use_session};
 use crate::worker::{ActivationQuery, ActivationView, FeatureMap, FeatureMaps, LayerActivations, Reply, Request, VariantActivation, Workspace};
 use leptos::prelude::*;
@@ -33,6 +34,7 @@ pub fn Activations() -> impl IntoView {
         },
         |reply, _| if let Reply::Activation(activations) = reply { Some(activations) } else { None },
     );
+    let shown = RwSignal::new(View::default());
     let answer = activation.answer;
     let chart = Signal::derive(move || {
         session.workspace.with(|workspace| answer.with(|answer| answer.as_ref().map_or_else(Chart::empty, |answer| chart(workspace, answer))))
@@ -41,14 +43,14 @@ pub fn Activations() -> impl IntoView {
     let length = move || answer.with(|answer| answer.iter().flat_map(|answer| &answer.variants).map(|variant| variant.stats.count).max().unwrap_or(0));
     view! {
         <section class="card" aria-label="Activations">
-            <h3>"Activations" <small>{move || session.result.with(|result| result.as_ref().map(|result| result.input.clone()))}</small></h3>
+            <header class="card-head"><h3>"Activations"</h3><small>{move || session.result.with(|result| result.as_ref().map(|result| result.input.clone()))}</small></header>
             <Show when=move || answer.with(|answer| answer.as_ref().is_none_or(|answer| answer.variants.is_empty()))>
                 <p class="empty">"Run an input: this layer's output in every variant stands here."
                     " "<button type="button" class="ghost" on:click=move |_| session.run()>"Run now"</button>
                 </p>
             </Show>
             <Show when=move || answer.with(|answer| answer.as_ref().is_some_and(|answer| !answer.variants.is_empty()))>
-                <ChartView chart height_px=180.0 />
+                <ChartView chart view=shown height_px=Signal::stored(180.0) bare=true />
                 {move || answer.get().map(|answer| view! { <Statistics answer /> })}
                 <Pager label="Feature maps" first=first_map per_page=MAPS_PER_PAGE count=Signal::derive(channels) />
                 {move || answer.get().map(|answer| view! { <Maps answer /> })}
@@ -88,10 +90,10 @@ fn chart(workspace: &Workspace, answer: &LayerActivations) -> Chart {
     }
 }
 
-/// The name and the colour class of a variant.
-fn named(workspace: &Workspace, variant: &VariantActivation) -> (String, &'static str) {
+/// The name of a variant's model.
+fn named(workspace: &Workspace, variant: &VariantActivation) -> String {
     let model = workspace.models.iter().find(|model| model.id == variant.model);
-    model.map_or((String::new(), "other"), |model| (model.name.clone(), format::variant_class(model.variant)))
+    model.map_or_else(String::new, |model| model.name.clone())
 }
 
 /// A row of figures per variant.
@@ -102,12 +104,12 @@ fn Statistics(
 ) -> impl IntoView {
     let session = use_session();
     let row = move |variant: &VariantActivation| {
-        let (name, class) = session.workspace.with_untracked(|workspace| named(workspace, variant));
+        let name = session.workspace.with_untracked(|workspace| named(workspace, variant));
         let stats = variant.stats;
         let figure = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), format::number);
         view! {
             <tr>
-                <th scope="row"><span class=format!("dot {class}")></span>" "{name}</th>
+                <th scope="row"><Dot model=variant.model />" "{name}</th>
                 <td class="value">{variant.value.clone()}</td>
                 <td>{variant.dtype.to_string()}</td>
                 <td>{format::shape(&variant.shape)}</td>
@@ -120,8 +122,8 @@ fn Statistics(
         }
     };
     view! {
-        <div class="scroll" tabindex="0">
-            <table aria-label="Activation statistics">
+        <div class="scroll-x" tabindex="0">
+            <table class="data" aria-label="Activation statistics">
                 <thead><tr>
                     <th scope="col">"variant"</th><th scope="col">"value"</th><th scope="col">"dtype"</th><th scope="col">"shape"</th><th scope="col">"min"</th>
                     <th scope="col">"max"</th><th scope="col">"mean"</th><th scope="col">"std"</th><th scope="col">"zeros"</th>
@@ -150,57 +152,47 @@ fn Pager(
             <b>{label}</b>
             <button type="button" class="ghost" aria-label=format!("{label}: previous page") disabled=move || first.get() == 0
                 on:click=move |_| first.update(|first| *first = first.saturating_sub(per_page))>"‹"</button>
-            <span class="quiet">{move || format!("{} to {} of {}", format::grouped(first.get() as u64), format::grouped(last().saturating_sub(1) as u64), format::grouped(count.get() as u64))}</span>
+            <span class="hint">{move || format!("{} to {} of {}", format::grouped(first.get() as u64), format::grouped(last().saturating_sub(1) as u64), format::grouped(count.get() as u64))}</span>
             <button type="button" class="ghost" aria-label=format!("{label}: next page") disabled=move || last() >= count.get()
                 on:click=move |_| first.update(|first| *first += per_page)>"›"</button>
         </div>
     }
 }
 
-/// A line of small pictures per variant.
+/// A line of small pictures per variant, all on one colour range.
 #[component]
 fn Maps(
     /// The answer.
     answer: LayerActivations,
 ) -> impl IntoView {
     let session = use_session();
-    let line = move |variant: &VariantActivation| {
-        let Some(ActivationView::Maps(maps)) = variant.picture.clone() else { return ().into_any() };
-        let (name, class) = session.workspace.with_untracked(|workspace| named(workspace, variant));
-        let FeatureMaps { rows, columns, maps, .. } = maps;
-        let scale = maps.first().map(|map| format!("{} … {}", format::number(f64::from(map.low)), format::number(f64::from(map.high))));
-        let map = |map: FeatureMap| view! { <Map map rows columns /> };
+    let pages = answer.variants.iter().filter_map(|variant| match &variant.picture {
+        Some(ActivationView::Maps(maps)) => Some((variant, maps)),
+        _ => None,
+    });
+    let line = |(variant, maps): (&VariantActivation, &FeatureMaps)| {
+        let name = session.workspace.with_untracked(|workspace| named(workspace, variant));
+        let most = maps.maps.iter().map(|map| map.high).fold(0.0, f32::max);
+        let tiles: Vec<Tile> = maps.maps.iter().map(|map| tile(map, maps)).collect();
         view! {
-            <div class="mapline" role="group" aria-label=format!("Feature maps of {}", name)>
-                <span class="mapname"><span class=format!("dot {class}")></span>" "{name.clone()}" "<small class="quiet">{scale}</small></span>
-                <div class="maps">{maps.into_iter().map(map).collect_view()}</div>
+            <div class="mapline">
+                <span><Dot model=variant.model />" "{name.clone()}" "<small class="hint">{format!("± {}", format::number(f64::from(most)))}</small></span>
+                <TilesView tiles=Signal::stored(tiles) ramp=Signal::stored(Ramp::Diverging { most }) label=Signal::stored(format!("Feature maps of {name}")) />
             </div>
-        }.into_any()
+        }
     };
-    view! { <div class="maplines">{answer.variants.iter().map(line).collect_view()}</div> }
+    view! { <div class="stack">{pages.map(line).collect_view()}</div> }
 }
 
-/// One channel: blue below zero, vermilion above, as dark as it is large.
-#[component]
-fn Map(
-    /// The channel.
-    map: FeatureMap,
-    /// Its rows.
-    rows: usize,
-    /// Its columns.
-    columns: usize,
-) -> impl IntoView {
-    let canvas = NodeRef::<leptos::html::Canvas>::new();
+/// A channel as a tile. Intensity 128 stands for zero and 255 for `high`, see `analysis::Intensity::Diverging`.
+fn tile(map: &FeatureMap, maps: &FeatureMaps) -> Tile {
     let range = |value: Option<f32>| value.map_or_else(|| "none".to_owned(), |value| format::number(f64::from(value)));
-    let title = format!("channel {}: {} … {}", map.channel, range(map.min), range(map.max));
-    Effect::new(move |_| {
-        if let Some(canvas) = canvas.get() {
-            let pixels: Vec<u8> = map.pixels.iter().flat_map(|&intensity| diverging_rgba(intensity)).collect();
-            // A map that cannot be painted stays empty; its numbers stand in its title and in the values below.
-            let _ = platform::paint_rgba(&canvas, columns as u32, rows as u32, &pixels);
-        }
-    });
-    view! { <canvas class="map" node_ref=canvas role="img" aria-label=title.clone() title=title></canvas> }
+    Tile {
+        label: format!("channel {}: {} … {}", map.channel, range(map.min), range(map.max)),
+        width: maps.columns,
+        height: maps.rows,
+        values: map.pixels.iter().map(|&intensity| (f32::from(intensity) - 128.0) / 127.0 * map.high).collect(),
+    }
 }
 
 /// The numbers themselves, an index and a column per variant.
@@ -213,8 +205,8 @@ fn Values(
     let first = answer.query.first_value;
     let count = answer.variants.iter().map(|variant| variant.values.len()).max().unwrap_or(0);
     let header = answer.variants.iter().map(|variant| {
-        let (name, class) = session.workspace.with_untracked(|workspace| named(workspace, variant));
-        view! { <th scope="col"><span class=format!("dot {class}")></span>" "{name}</th> }
+        let name = session.workspace.with_untracked(|workspace| named(workspace, variant));
+        view! { <th scope="col"><Dot model=variant.model />" "{name}</th> }
     }).collect_view();
     let rows = (0..count).map(|position| {
         let cells = answer.variants.iter().map(|variant| {
@@ -223,8 +215,8 @@ fn Values(
         view! { <tr><th scope="row" class="mono">{first + position}</th>{cells}</tr> }
     }).collect_view();
     view! {
-        <div class="scroll values" tabindex="0">
-            <table aria-label="Values">
+        <div class="scroll-x values" tabindex="0">
+            <table class="data" aria-label="Values">
                 <thead><tr><th scope="col">"index"</th>{header}</tr></thead>
                 <tbody>{rows}</tbody>
             </table>

@@ -53,13 +53,7 @@ pub fn ChannelCharts() -> impl IntoView {
     view! {
         <div class="two">
             <For each=move || charts.get().unwrap_or_default() key=|chart| chart.title.clone() let:chart>
-                <section class="card" aria-label=chart.title.clone()>
-                    <h3>{chart.title.clone()} <small>{chart.note.clone()}</small></h3>
-                    <ChartView chart=Signal::derive({
-                        let chart = chart.clone();
-                        move || chart.clone()
-                    }) height_px=140.0 />
-                </section>
+                <ChartView chart=Signal::stored(chart) height_px=Signal::stored(140.0) />
             </For>
         </div>
     }

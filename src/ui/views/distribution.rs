@@ -1,6 +1,7 @@
 //! Weight distribution: every variant on one bin grid.
 
-use crate::chart::{Axis, Chart, Histogram, Plot, Series};
+use super::Dot;
+use crate::chart::{Axis, Chart, Histogram, Plot, Series, View};
 use crate::ui::chart::ChartView;
 use crate::ui::{format, roles, use_session};
 use crate::worker::{Distribution, DistributionQuery, DistributionSeries, ModelId, Reply, Request, ValueView, Workspace};
@@ -29,6 +30,7 @@ pub fn WeightDistribution() -> impl IntoView {
         (parameter.get(), shown.get());
         window.set(None);
     });
+    let view = RwSignal::new(View::default());
     let distribution = session.query(
         move || {
             let (layer, parameter) = parameter.get()?;
@@ -48,10 +50,10 @@ pub fn WeightDistribution() -> impl IntoView {
     });
     view! {
         <section class="card" aria-label="Weight distribution">
-            <h3>
-                <span>"Weight distribution"{move || role().map(|role| view! { <em>" "{role}</em> })}</span>
+            <header class="card-head">
+                <h3>"Weight distribution"{move || role().map(|role| view! { <span class="muted">" "{role}</span> })}</h3>
                 <small>{move || chart.with(|chart| chart.as_ref().map(|chart| chart.note.clone()))}</small>
-            </h3>
+            </header>
             <div class="tools">
                 <Values shown />
                 <Bins bins />
@@ -59,7 +61,7 @@ pub fn WeightDistribution() -> impl IntoView {
             </div>
             {move || chart.with(Option::is_some).then(|| {
                 let chart = Signal::derive(move || chart.get().unwrap_or_else(Chart::empty));
-                view! { <ChartView chart height_px=220.0 on_brush=Callback::new(move |range: (f64, f64)| window.set(Some(range))) /> }
+                view! { <ChartView chart view height_px=Signal::stored(220.0) bare=true on_brush=Callback::new(move |range: (f64, f64)| window.set(Some(range))) /> }
             })}
             {move || distribution.answer.get().map(|answer| view! { <Facts answer /> })}
         </section>
@@ -106,7 +108,7 @@ fn Values(
 ) -> impl IntoView {
     let option = move |view: ValueView, label: &'static str| {
         let on = move || shown.get() == view;
-        view! { <button type="button" class:on=on aria-pressed=move || on().to_string() on:click=move |_| shown.set(view)>{label}</button> }
+        view! { <button type="button" aria-pressed=move || on().to_string() on:click=move |_| shown.set(view)>{label}</button> }
     };
     view! {
         <div class="seg" role="group" aria-label="Values">
@@ -176,16 +178,16 @@ fn Facts(
     let model_name = move |model: ModelId| {
         session.workspace.with_untracked(|workspace| {
             let model = workspace.models.iter().find(|open| open.id == model);
-            model.map(|model| (model.name.clone(), format::variant_class(model.variant)))
+            model.map(|model| model.name.clone())
         })
     };
     let row = move |series: &DistributionSeries| {
-        let (name, class) = model_name(series.model).unwrap_or_default();
+        let name = model_name(series.model).unwrap_or_default();
         let DistributionSeries { stats, inside, dtype, shape, .. } = series;
         let figure = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), format::number);
         view! {
             <tr>
-                <th scope="row"><span class=format!("dot {class}")></span>" "{name}</th>
+                <th scope="row"><Dot model=series.model />" "{name}</th>
                 <td>{dtype.to_string()}</td>
                 <td>{format::shape(shape)}</td>
                 <td class="mono">{format::grouped(stats.count as u64)}</td>
@@ -199,8 +201,8 @@ fn Facts(
     };
     let (low, high) = answer.window;
     view! {
-        <div class="scroll" tabindex="0">
-            <table aria-label="Weight statistics">
+        <div class="scroll-x" tabindex="0">
+            <table class="data" aria-label="Weight statistics">
                 <thead><tr>
                     <th scope="col">"variant"</th><th scope="col">"dtype"</th><th scope="col">"shape"</th><th scope="col">"count"</th>
                     <th scope="col">"min"</th><th scope="col">"max"</th><th scope="col">"mean"</th><th scope="col">"std"</th>
@@ -209,6 +211,6 @@ fn Facts(
                 <tbody>{answer.series.iter().map(row).collect_view()}</tbody>
             </table>
         </div>
-        {answer.absent.iter().map(|line| view! { <p class="quiet">{line.clone()}</p> }).collect_view()}
+        {answer.absent.iter().map(|line| view! { <p class="hint">{line.clone()}</p> }).collect_view()}
     }
 }

@@ -27,7 +27,7 @@ pub fn DropTarget() -> impl IntoView {
     platform::on_document_event("paste", move |event: ClipboardEvent| session.open(platform::files_of_paste(&event)));
     view! {
         <Show when=move || { depth.get() > 0 }>
-            <div class="veil" aria-hidden="true"><p>"Drop models, images and data sets"</p></div>
+            <div class="drop" aria-hidden="true"><div><b>"Drop to open"</b><span>"models, images, arrays, data sets: content decides"</span></div></div>
         </Show>
     }
 }

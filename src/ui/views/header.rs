@@ -1,42 +1,49 @@
 //! Brand, open models, search, theme.
 
+use super::Dot;
 use crate::platform;
-use crate::ui::format;
-use crate::ui::use_session;
+use crate::platform::theme::ThemeChoice;
+use crate::ui::chart::use_appearance;
+use crate::ui::{format, use_session};
 use crate::worker::ModelSummary;
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
+/// A pane that a narrow screen shows as a drawer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawer {
+    /// The layers.
+    Layers,
+    /// The inspector.
+    Inspector,
+}
+
 /// The line at the top.
 #[component]
 pub fn Header(
-    /// Which side panel a narrow screen shows over the middle.
-    drawer: RwSignal<Option<&'static str>>,
+    /// The open drawer.
+    drawer: RwSignal<Option<Drawer>>,
     /// Whether the list of shortcuts is open.
     help: RwSignal<bool>,
 ) -> impl IntoView {
     let session = use_session();
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
-    let toggle = move |name: &'static str| {
-        drawer.update(|open| *open = if *open == Some(name) { None } else { Some(name) });
+    let pane = move |name: Drawer, label: &'static str| view! {
+        <button type="button" class="small" aria-expanded=move || (drawer.get() == Some(name)).to_string()
+            on:click=move |_| drawer.update(|open| *open = if *open == Some(name) { None } else { Some(name) })>{label}</button>
     };
     view! {
         <header class="top">
             <h1 class="brand"><Brand />"Quantscope"</h1>
-            <ul class="chips" aria-label="Open models">
+            <ul class="chips" aria-label="Open models" tabindex="0" hidden=move || models().is_empty()>
                 <For each=models key=|model| model.id let:model><ModelChip model /></For>
             </ul>
             <OpenFiles />
             <div class="grow"></div>
-            <button type="button" class="ghost narrow-only" aria-pressed=move || (drawer.get() == Some("layers")).to_string()
-                on:click=move |_| toggle("layers")>"Layers"</button>
-            <button type="button" class="ghost narrow-only" aria-pressed=move || (drawer.get() == Some("inspector")).to_string()
-                on:click=move |_| toggle("inspector")>"Inspector"</button>
+            <div class="drawers">{pane(Drawer::Layers, "Layers")}{pane(Drawer::Inspector, "Inspector")}</div>
             <ThemeSwitch />
-            <button type="button" class="ghost" aria-label="Keyboard shortcuts" on:click=move |_| help.set(true)>"?"</button>
-            <button type="button" class="wide-only" disabled=move || models().is_empty() on:click=move |_| session.export_report()>
-                "Export report"
-            </button>
+            <button type="button" class="ghost icon" aria-label="Keyboard shortcuts" on:click=move |_| help.set(true)>"?"</button>
+            <button type="button" disabled=move || models().is_empty() on:click=move |_| session.export_report()>"Export report"</button>
         </header>
     }
 }
@@ -64,10 +71,10 @@ fn ModelChip(
     let id = model.id;
     view! {
         <li class="chip">
-            <span class=format!("dot {}", format::variant_class(model.variant))></span>
+            <Dot model=id />
             <b>{model.name.clone()}</b>
             <span>{model.format.clone()} " · " {format::bytes(model.size_bytes)}</span>
-            <button type="button" class="close" aria-label=format!("Close {}", model.name)
+            <button type="button" class="ghost icon small" aria-label=format!("Close {}", model.name)
                 on:click=move |_| session.close_model(id)>"×"</button>
         </li>
     }
@@ -94,20 +101,20 @@ fn OpenFiles() -> impl IntoView {
 /// Light, dark, or as the system has it.
 #[component]
 fn ThemeSwitch() -> impl IntoView {
-    let theme = RwSignal::new(platform::stored_theme());
-    let next = move || match theme.get().as_str() {
-        "light" => "dark",
-        "dark" => "system",
-        _ => "light",
+    let choice = use_appearance().choice;
+    let words = |choice: ThemeChoice| match choice {
+        ThemeChoice::System => ("system", "◐"),
+        ThemeChoice::Light => ("light", "☀"),
+        ThemeChoice::Dark => ("dark", "☾"),
+    };
+    let next = move || match choice.get() {
+        ThemeChoice::System => ThemeChoice::Light,
+        ThemeChoice::Light => ThemeChoice::Dark,
+        ThemeChoice::Dark => ThemeChoice::System,
     };
     view! {
-        <button type="button" class="ghost" aria-label=move || format!("Theme: {}. Switch to {}", theme.get(), next())
-            on:click=move |_| {
-                let chosen = next();
-                platform::store_theme(chosen);
-                theme.set(chosen.to_owned());
-            }>
-            {move || match theme.get().as_str() { "light" => "☀", "dark" => "☾", _ => "◐" }}
-        </button>
+        <button type="button" class="ghost icon"
+            aria-label=move || format!("Theme: {}. Switch to {}", words(choice.get()).0, words(next()).0)
+            on:click=move |_| choice.set(next())>{move || words(choice.get()).1}</button>
     }
 }

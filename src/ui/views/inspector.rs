@@ -1,8 +1,9 @@
 //! The panel on the right: what is selected, in every variant.
 
+use super::Dot;
 use crate::quant::{Granularity, Parameters, QuantParams, QuantizedTensor};
 use crate::ui::{format, use_session};
-use crate::worker::{InspectedMember, ParameterSummary, Inspection, ModelSummary, PortSummary, Reply, Request, Workspace};
+use crate::worker::{InspectedMember, ParameterSummary, Inspection, ModelId, ModelSummary, PortSummary, Reply, Request, Workspace};
 use leptos::prelude::*;
 
 /// The inspector.
@@ -22,7 +23,7 @@ pub fn Inspector() -> impl IntoView {
         session.workspace.with(|workspace| (workspace.revision == inspection.layer.revision).then_some(inspection))
     };
     view! {
-        <aside class="panel inspector" aria-label="Inspector">
+        <aside class="inspector" aria-label="Inspector">
             {move || match shown() {
                 Some(inspection) => view! { <Selected inspection /> }.into_any(),
                 None => view! {
@@ -60,8 +61,8 @@ fn Selected(
     };
     view! {
         <h2>"Quantization parameters"</h2>
-        <table class="params" aria-label="Quantization parameters">
-            <thead class="sr"><tr><th scope="col">"Property"</th><th scope="col">"Value"</th></tr></thead>
+        <table class="pairs params" aria-label="Quantization parameters">
+            <thead class="visually-hidden"><tr><th scope="col">"Property"</th><th scope="col">"Value"</th></tr></thead>
             {move || groups().into_iter().map(|group| view! { <Parameters group /> }).collect_view()}
         </table>
         <Show when=move || groups().is_empty()>
@@ -77,8 +78,8 @@ fn model<'a>(workspace: &'a Workspace, member: &InspectedMember) -> Option<&'a M
 
 /// A quantized tensor of one variant, ready to be shown.
 struct Group {
+    id: ModelId,
     model: String,
-    class: &'static str,
     tensor: QuantizedTensor,
     /// The scales summed up, where there are several.
     scale: Option<ParameterSummary>,
@@ -95,8 +96,8 @@ fn groups(workspace: &Workspace, members: &[InspectedMember], values: Option<&[O
             let matches = |name: &String| *name == tensor.value || *name == tensor.stored;
             if wanted.as_ref().is_none_or(|wanted| wanted.as_ref().is_some_and(matches)) {
                 groups.push(Group {
+                    id: member.model,
                     model: summary.name.clone(),
-                    class: format::variant_class(summary.variant),
                     tensor: tensor.clone(),
                     scale: scale.clone(),
                 });
@@ -112,7 +113,7 @@ fn Parameters(
     /// The tensor.
     group: Group,
 ) -> impl IntoView {
-    let Group { model, class, tensor, scale } = group;
+    let Group { id, model, tensor, scale } = group;
     let row = |name: &'static str, value: String| view! { <tr><th scope="row">{name}</th><td class="mono">{value}</td></tr> };
     let shape = tensor.shape.as_ref().map_or_else(|| "unknown".to_owned(), |shape| format::shape(shape));
     let rows = match &tensor.params {
@@ -145,7 +146,7 @@ fn Parameters(
     view! {
         <tbody aria-label=format!("{model}, {}", tensor.value)>
             <tr class="group"><th colspan="2" scope="rowgroup">
-                <span class=format!("dot {class}")></span>" "<b>{model.clone()}</b>" "
+                <Dot model=id />" "<b>{model.clone()}</b>" "
                 <span class="kind">{format!("{:?}", tensor.kind).to_lowercase()}</span>
                 <span class="value">{tensor.value.clone()}</span>
             </th></tr>
@@ -203,8 +204,8 @@ fn NodeFacts(
     }).collect_view();
     view! {
         <details class="node">
-            <summary><span class=format!("dot {}", format::variant_class(model.variant))></span>" "{model.name}" · "<b>{member.op}</b></summary>
-            <table>
+            <summary><Dot model=model.id />" "{model.name}" · "<b>{member.op}</b></summary>
+            <table class="pairs">
                 <tbody>
                     <tr><th scope="row">"node"</th><td class="value">{member.node}</td></tr>
                     {member.inputs.into_iter().map(|input| port("in", input)).collect_view()}

@@ -3,6 +3,7 @@
 mod activations;
 mod channels;
 mod distribution;
+mod dot;
 mod drop_target;
 mod header;
 mod inspector;
@@ -16,8 +17,9 @@ mod run;
 mod shortcuts;
 mod status;
 
+pub use dot::Dot;
 pub use drop_target::DropTarget;
-pub use header::Header;
+pub use header::{Drawer, Header};
 pub use inspector::Inspector;
 pub use layer::LayerView;
 pub use layers::Layers;

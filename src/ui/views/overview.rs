@@ -1,5 +1,6 @@
 //! The whole of what is open: model cards, data sets, weight ranges.
 
+use super::Dot;
 use super::problems::Message;
 use super::ranges::WeightRanges;
 use crate::ui::{format, use_session};
@@ -16,20 +17,20 @@ pub fn Overview() -> impl IntoView {
     let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty() && workspace.sources.is_empty());
     view! {
         <Show when=nothing><Welcome /></Show>
-        <div class="cards">
+        <div class="two">
             <For each=models key=|model| (model.id, model.name.clone()) let:model><ModelCard model /></For>
         </div>
         <Show when=move || !models().is_empty()><WeightRanges /></Show>
         <Show when=move || !unmatched().is_empty()>
             <section class="card" aria-label="Unmatched layers">
-                <h3>"Unmatched layers" <small>"layers of one model that another does not have"</small></h3>
+                <header class="card-head"><h3>"Unmatched layers"</h3><small>"layers of one model that another does not have"</small></header>
                 <ul class="plain">{move || unmatched().into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
             </section>
         </Show>
         <Show when=move || !sources().is_empty()>
             <section class="card" aria-label="Inputs">
-                <h3>"Inputs"</h3>
-                <table>
+                <header class="card-head"><h3>"Inputs"</h3></header>
+                <table class="data">
                     <thead><tr><th scope="col">"name"</th><th scope="col">"items"</th><th scope="col">"shape"</th><th scope="col">"labels"</th><th></th></tr></thead>
                     <tbody>{move || sources().into_iter().map(|source| view! { <SourceLine source /> }).collect_view()}</tbody>
                 </table>
@@ -42,7 +43,7 @@ pub fn Overview() -> impl IntoView {
 #[component]
 fn Welcome() -> impl IntoView {
     view! {
-        <section class="card welcome" aria-label="Welcome">
+        <section class="card empty" aria-label="Welcome">
             <h2>"Where does the accuracy go?"</h2>
             <p>"Drop a float ONNX model and its quantized versions anywhere on this page, with a CIFAR-10 file, images or arrays beside them."</p>
             <ol>
@@ -50,7 +51,7 @@ fn Welcome() -> impl IntoView {
                 <li><b>"Run"</b>" an input through all variants at once and see every intermediate tensor."</li>
                 <li><b>"Take it home"</b>" as .npz and JSON."</li>
             </ol>
-            <p class="quiet">"Nothing is installed and no byte leaves this machine."</p>
+            <p class="hint">"Nothing is installed and no byte leaves this machine."</p>
         </section>
     }
 }
@@ -63,7 +64,6 @@ fn ModelCard(
 ) -> impl IntoView {
     let session = use_session();
     let id = model.id;
-    let class = format::variant_class(model.variant);
     let ports = |ports: &[PortSummary]| {
         ports.iter().map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", "))).collect::<Vec<_>>().join("; ")
     };
@@ -74,8 +74,8 @@ fn ModelCard(
     let metadata = model.metadata.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("; ");
     view! {
         <section class="card model" aria-label=format!("Model {}", model.name)>
-            <h3><span><span class=format!("dot {class}")></span>" "{model.name.clone()}</span> <small>{model.format.clone()}</small></h3>
-            <table aria-label=format!("Model card {}", model.name)>
+            <header class="card-head"><h3><Dot model=id />" "{model.name.clone()}</h3><small>{model.format.clone()}</small></header>
+            <table class="pairs" aria-label=format!("Model card {}", model.name)>
                 <tbody>
                     {fact("file", format!("{}, {} ({} bytes)", model.file, format::bytes(model.size_bytes), format::grouped(model.size_bytes)))}
                     {fact("producer", model.producer.clone())}

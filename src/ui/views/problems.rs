@@ -27,8 +27,8 @@ pub fn Message(
     let Problem { file, place, found, expected, advice } = problem;
     view! {
         <div class="message">
-            <b>{file}</b> <span class="place">{place}</span>
-            <dl>
+            <b>{file}</b>" "<span class="muted">{place}</span>
+            <dl class="facts">
                 <dt>"found"</dt><dd>{found}</dd>
                 <dt>"expected"</dt><dd>{expected}</dd>
             </dl>

@@ -6,6 +6,9 @@ use crate::ui::{roles, use_session};
 use crate::worker::{Reply, Request, Workspace};
 use leptos::prelude::*;
 
+/// Room for a row of bars.
+const ROW_PX: f64 = 22.0;
+
 /// A row per parameter, a bar per variant; a click selects.
 #[component]
 pub fn WeightRanges() -> impl IntoView {
@@ -20,6 +23,8 @@ pub fn WeightRanges() -> impl IntoView {
             ranges.answer.with(|rows| chart(workspace, rows.as_deref().unwrap_or_default(), selected(session, workspace, rows.as_deref().unwrap_or_default()), by_width.get()))
         })
     });
+    // A row per parameter, as tall as it needs; a very deep network scrolls.
+    let height = Signal::derive(move || ranges.answer.with(|rows| (rows.as_ref().map_or(0, Vec::len) as f64 * ROW_PX + 44.0).clamp(120.0, 620.0)));
     let select = move |position: usize| {
         let target = session.workspace.with_untracked(|workspace| {
             let row = ranges.answer.with_untracked(|rows| rows.as_ref().and_then(|rows| rows.get(position).cloned()))?;
@@ -32,15 +37,15 @@ pub fn WeightRanges() -> impl IntoView {
     };
     let option = move |width: bool, label: &'static str| {
         let on = move || by_width.get() == width;
-        view! { <button type="button" class:on=on aria-pressed=move || on().to_string() on:click=move |_| by_width.set(width)>{label}</button> }
+        view! { <button type="button" aria-pressed=move || on().to_string() on:click=move |_| by_width.set(width)>{label}</button> }
     };
     view! {
         <section class="card" aria-label="Weight ranges">
-            <h3>"Weight ranges" <small>"min … max of real values · click a row to open its layer"</small></h3>
+            <header class="card-head"><h3>"Weight ranges"</h3><small>"min … max of real values · click a row to open its layer"</small></header>
             <div class="tools">
                 <div class="seg" role="group" aria-label="Colour by">{option(false, "colour by variant")}{option(true, "by width")}</div>
             </div>
-            <ChartView chart on_select=Callback::new(select) />
+            <ChartView chart height_px=height bare=true on_select=Callback::new(select) />
         </section>
     }
 }

@@ -1,8 +1,9 @@
 //! Input, run, predictions.
 
+use super::Dot;
 use super::preprocess::PreprocessEditor;
 use crate::platform;
-use crate::ui::{format, use_session};
+use crate::ui::{format, roles, use_session};
 use crate::worker::{InputChoice, ModelRun, Picture, Reply, Request, RunResult, Semantics, SourceSummary};
 use leptos::prelude::*;
 
@@ -17,17 +18,17 @@ pub fn RunView() -> impl IntoView {
         </Show>
         <div class="two run">
             <section class="card" aria-label="Input">
-                <h3>"Input"</h3>
+                <header class="card-head"><h3>"Input"</h3></header>
                 <InputPicker />
                 <PreprocessEditor />
                 <SemanticsChoice />
                 <div class="actions">
                     <button type="button" class="primary" disabled=move || !can_run(session) on:click=move |_| session.run()>"Run"</button>
-                    <span class="quiet">{move || blocked(session)}</span>
+                    <span class="hint">{move || blocked(session)}</span>
                 </div>
             </section>
             <section class="card" aria-label="Results">
-                <h3>"Predictions" <small>{move || session.result.with(|result| result.as_ref().map(|result| result.input.clone()))}</small></h3>
+                <header class="card-head"><h3>"Predictions"</h3><small>{move || session.result.with(|result| result.as_ref().map(|result| result.input.clone()))}</small></header>
                 {move || match session.result.get() {
                     Some(result) => view! { <Predictions result /> }.into_any(),
                     None => view! { <p class="empty">"Run an input: the classes with their probabilities stand here, all open variants side by side, and every intermediate tensor is kept for the Layer tab."</p> }.into_any(),
@@ -103,7 +104,7 @@ fn InputPicker() -> impl IntoView {
                             <input id="input-index" type="number" min="0" max=source.count.saturating_sub(1).to_string() prop:value=move || index().to_string()
                                 on:change=move |event| step_to(&typed, event_target_value(&event).parse().unwrap_or(0)) />
                             <button type="button" aria-label="Next item" on:click=move |_| step_to(&on, index() + 1)>"›"</button>
-                            <span class="quiet">{format!("of {}", format::grouped(source.count as u64))}</span>
+                            <span class="hint">{format!("of {}", format::grouped(source.count as u64))}</span>
                         </div>
                     </div>
                     <Thumbnail />
@@ -138,7 +139,7 @@ fn Thumbnail() -> impl IntoView {
     Effect::new(move |_| {
         if let (Some((Picture { width, height }, pixels)), Some(canvas)) = (picture.answer.get(), canvas.get()) {
             // A picture that cannot be painted leaves the canvas empty; the run does not depend on it.
-            let _ = platform::paint_rgba(&canvas, width, height, &pixels);
+            let _ = platform::canvas::put_pixels(&canvas, width, height, &pixels);
         }
     });
     view! { <canvas class="thumbnail" node_ref=canvas role="img" aria-label="The chosen input image"
@@ -152,7 +153,7 @@ fn SemanticsChoice() -> impl IntoView {
     let option = move |semantics: Semantics, label: &'static str, meaning: &'static str| {
         let on = move || session.semantics.get() == semantics;
         view! {
-            <button type="button" class:on=on aria-pressed=move || on().to_string() title=meaning on:click=move |_| session.semantics.set(semantics)>{label}</button>
+            <button type="button" aria-pressed=move || on().to_string() title=meaning on:click=move |_| session.semantics.set(semantics)>{label}</button>
         }
     };
     view! {
@@ -185,7 +186,7 @@ fn Predictions(
     let depth = runs.iter().filter_map(|(_, run)| run.predictions.as_ref().map(|predictions| predictions.top.len())).max().unwrap_or(0);
     let label = result.label;
     let cell = {
-        move |class: &'static str, run: &ModelRun, rank: usize| {
+        move |colour: &str, run: &ModelRun, rank: usize| {
             let prediction = run.predictions.as_ref().and_then(|predictions| predictions.top.get(rank).cloned());
             prediction.map_or_else(
                 || view! { <td></td> }.into_any(),
@@ -196,7 +197,7 @@ fn Predictions(
                         <td class:right=right>
                             <div class="pred">
                                 <span>{prediction.class}</span>
-                                <span class="bar" aria-hidden="true"><u class=class style=format!("width:{:.1}%", probability * 100.0)></u></span>
+                                <span class="bar" aria-hidden="true"><u style=format!("width:{:.1}%;background:{colour}", probability * 100.0)></u></span>
                                 <span class="mono">{format!("{:.2} %", probability * 100.0)}</span>
                             </div>
                         </td>
@@ -206,26 +207,27 @@ fn Predictions(
         }
     };
     let header = runs.iter().map(|(model, _)| view! {
-        <th scope="col"><span class=format!("dot {}", format::variant_class(model.variant))></span>" "{model.name.clone()}</th>
+        <th scope="col"><Dot model=model.id />" "{model.name.clone()}</th>
     }).collect_view();
+    let colour = move |model| session.workspace.with_untracked(|workspace| roles::role_of(workspace, model).css_variable());
     let rows = (0..depth).map(|rank| {
-        let cells = runs.iter().map(|(model, run)| cell(format::variant_class(model.variant), run, rank)).collect_view();
+        let cells = runs.iter().map(|(model, run)| cell(&colour(model.id), run, rank)).collect_view();
         view! { <tr><th scope="row">{rank + 1}</th>{cells}</tr> }
     }).collect_view();
     let times = runs.iter().map(|(_, run)| view! {
-        <td class="quiet">{format!("{}, {} tensors kept", format::duration(run.run_ms), run.captured)}</td>
+        <td class="hint">{format!("{}, {} tensors kept", format::duration(run.run_ms), run.captured)}</td>
     }).collect_view();
     let other = runs.iter().filter(|(_, run)| run.predictions.is_none()).map(|(model, run)| {
         let outputs = run.outputs.iter().map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", "))).collect::<Vec<_>>();
-        view! { <p class="quiet">{format!("{}: the output is not a vector of class scores: {}. Its values stand on the Layer tab.", model.name, outputs.join("; "))}</p> }
+        view! { <p class="hint">{format!("{}: the output is not a vector of class scores: {}. Its values stand on the Layer tab.", model.name, outputs.join("; "))}</p> }
     }).collect_view();
     view! {
         {truth.map(|truth| view! { <p>"label: "<b>{truth}</b></p> })}
-        <div class="scroll" tabindex="0">
-            <table class="predictions" aria-label="Predictions">
-                <thead><tr><th scope="col"><span class="sr">"rank"</span></th>{header}</tr></thead>
+        <div class="scroll-x" tabindex="0">
+            <table class="data predictions" aria-label="Predictions">
+                <thead><tr><th scope="col"><span class="visually-hidden">"rank"</span></th>{header}</tr></thead>
                 <tbody>{rows}</tbody>
-                <tfoot><tr><th scope="row"><span class="sr">"time"</span></th>{times}</tr></tfoot>
+                <tfoot><tr><th scope="row"><span class="visually-hidden">"time"</span></th>{times}</tr></tfoot>
             </table>
         </div>
         {other}

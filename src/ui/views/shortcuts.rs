@@ -9,22 +9,22 @@ pub fn Shortcuts(
     /// Whether it is open.
     open: RwSignal<bool>,
 ) -> impl IntoView {
-    let rows = || SHORTCUTS.map(|(keys, what)| view! { <tr><td><kbd>{keys}</kbd></td><td>{what}</td></tr> });
+    let dialog = NodeRef::<leptos::html::Dialog>::new();
     Effect::new(move |_| {
+        let Some(dialog) = dialog.get() else { return };
         if open.get() {
-            crate::platform::focus_element("#shortcuts button");
+            // Refused only where it is open already.
+            let _ = dialog.show_modal();
+        } else {
+            dialog.close();
         }
     });
+    let keys = SHORTCUTS.map(|(keys, what)| view! { <kbd>{keys}</kbd><span>{what}</span> });
     view! {
-        <Show when=move || open.get()>
-            <div class="backdrop" on:click=move |_| open.set(false)>
-                <div id="shortcuts" class="dialog card" role="dialog" aria-modal="true" aria-labelledby="shortcuts-title"
-                    on:click=|event| event.stop_propagation()>
-                    <h2 id="shortcuts-title">"Keyboard"</h2>
-                    <table><tbody>{rows().into_iter().collect_view()}</tbody></table>
-                    <button type="button" on:click=move |_| open.set(false)>"Close"</button>
-                </div>
-            </div>
-        </Show>
+        <dialog node_ref=dialog aria-labelledby="shortcuts-title" on:close=move |_| open.set(false)>
+            <h2 id="shortcuts-title">"Keyboard"</h2>
+            <div class="keys">{keys.into_iter().collect_view()}</div>
+            <div class="dialog-foot"><button type="button" on:click=move |_| open.set(false)>"Close"</button></div>
+        </dialog>
     }
 }

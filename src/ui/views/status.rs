@@ -17,7 +17,7 @@ pub fn StatusLine() -> impl IntoView {
     };
     view! {
         <footer class="status">
-            <span role="status" aria-label="Engine"><span class=move || format!("dot {}", state().1)></span>" "{move || state().0}</span>
+            <span class="state" role="status" aria-label="Engine"><span class=move || format!("dot is-{}", state().1)></span>" "{move || state().0}</span>
             {move || session.job.get().map(|job| view! { <Job job /> })}
             <div class="grow"></div>
             <span class="wide-only">"semantics " <b>{move || match session.semantics.get() {
@@ -42,7 +42,10 @@ fn Job(
     let left = job.remaining_ms.filter(|_| total > 1).map(|left| format!(" · {} left", format::duration(left)));
     view! {
         <span class="job">{job.label.clone()}{steps}{left}</span>
-        <progress class="prog" max="1" value=(total > 0).then_some(share.to_string()) aria-label="Progress"></progress>
+        <div class="progress" class:busy=total == 0 role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"
+            aria-valuenow=(total > 0).then(|| format!("{:.0}", share * 100.0))>
+            <u style:width=(total > 0).then(|| format!("{:.1}%", share * 100.0))></u>
+        </div>
         <button type="button" class="ghost" disabled=job.cancelling on:click=move |_| session.cancel()>
             {if job.cancelling { "Cancelling" } else { "Cancel" }}
         </button>

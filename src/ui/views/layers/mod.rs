@@ -44,8 +44,8 @@ pub fn Layers() -> impl IntoView {
     let window = Window::new(rows);
     let empty = move || session.workspace.with(|workspace| workspace.layers.is_empty());
     view! {
-        <nav class="panel layers" aria-label="Layers panel">
-            <div class="lh">
+        <nav class="layers" aria-label="Layers panel">
+            <div class="pane-head">
                 <h2>"Layers"</h2>
                 <select aria-label="Sort layers" on:change=move |event| {
                     let chosen = event_target_value(&event);
@@ -69,10 +69,10 @@ pub fn Layers() -> impl IntoView {
                 <div style:height=move || format!("{}px", window.after_px()) aria-hidden="true"></div>
             </div>
             <Show when=empty>
-                <p class="empty">"The layers of an opened model stand here: operations with their parameters, in the order they run."</p>
+                <p class="tree-empty">"The layers of an opened model stand here: operations with their parameters, in the order they run."</p>
             </Show>
             <Show when=move || !empty() && rows.with(Vec::is_empty)>
-                <p class="empty">"No layer or parameter has this in its name."</p>
+                <p class="tree-empty">"No layer or parameter has this in its name."</p>
             </Show>
         </nav>
     }

@@ -26,11 +26,11 @@ fn tile(op: &str) -> (&'static str, &'static str) {
     match op {
         "Conv" | "ConvTranspose" | "DepthwiseConv" => ("C", "conv"),
         "MatMul" | "Gemm" => ("D", "dense"),
-        "Relu" | "Clip" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Softmax" | "HardSwish" | "Gelu" | "Elu" | "PRelu" => ("A", "activation"),
+        "Relu" | "Clip" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Softmax" | "HardSwish" | "Gelu" | "Elu" | "PRelu" => ("A", "act"),
         "AveragePool" | "MaxPool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" => ("P", "pool"),
-        "Add" | "Sub" => ("+", "arithmetic"),
-        "Mul" | "Div" => ("×", "arithmetic"),
-        "BatchNormalization" | "LayerNormalization" | "InstanceNormalization" => ("N", "arithmetic"),
+        "Add" | "Sub" => ("+", "norm"),
+        "Mul" | "Div" => ("×", "norm"),
+        "BatchNormalization" | "LayerNormalization" | "InstanceNormalization" => ("N", "norm"),
         "Reshape" | "Flatten" | "Transpose" | "Squeeze" | "Unsqueeze" | "Concat" | "Pad" | "Slice" => ("R", "shape"),
         _ => ("·", "shape"),
     }
@@ -125,7 +125,6 @@ pub fn RowView(
     Some(view! {
         <div
             class=format!("row {}", shown.class)
-            class:on=selected
             role="treeitem"
             attr:aria-level=level.to_string()
             aria-posinset=(place + 1).to_string()
@@ -141,7 +140,7 @@ pub fn RowView(
                 event.stop_propagation();
                 tree.toggle(&folded);
             }>{expanded.map(|open| if open { "▾" } else { "▸" })}</span>
-            <i class=format!("tile {}", shown.class) aria-hidden="true">{shown.letter}</i>
+            <i class=format!("op {}", shown.class) aria-hidden="true">{shown.letter}</i>
             <span class="n">{shown.label}</span>
             {shown.quantized.then(|| view! { <span class="q" title="has quantization parameters">"Q"</span> })}
             <span class="bar" aria-hidden="true">{shown.width.map(|share| view! { <u style=format!("width:{:.1}%", share * 100.0)></u> })}</span>
