@@ -19,7 +19,7 @@ struct Case {
     dtype: String,
     data: String,
     bins: usize,
-    range: Option<(f64, f64)>,
+    range: Option<String>,
     #[serde(default)]
     counts: Vec<u64>,
     #[serde(default)]
@@ -45,7 +45,8 @@ const WIDER_THAN_ITS_TYPE: &str = "float16 wide";
 
 impl Case {
     fn run(&self) -> Result<Histogram, HistogramError> {
-        let range = self.range.map(|(low, high)| ValueRange { low, high });
+        let ends = self.range.as_ref().map(|hex| tensor("float64", hex).to_f64().unwrap());
+        let range = ends.map(|ends| ValueRange { low: ends[0], high: ends[1] });
         tensor_histogram(&tensor(&self.dtype, &self.data), self.bins, range)
     }
 }
