@@ -35,7 +35,7 @@ pub struct ErrorMetrics {
     /// which is `10 log10(sum x^2 / sum (x - y)^2)`. `None` without any error (the ratio is infinite: see
     /// `different_count`) and where the reference is all zero and `y` is not (no signal).
     pub sqnr_db: Option<f64>,
-    /// `x . y / (|x| |y|)`, -1 to 1; `None` where either is all zero.
+    /// `x . y / (|x| |y|)`, -1 to 1, exactly 1 without any error; `None` where either is all zero.
     pub cosine: Option<f64>,
 }
 
@@ -93,15 +93,25 @@ impl ErrorSums {
             mae: some(self.absolute / compared as f64),
             max_abs: some(self.max_abs),
             sqnr_db: sqnr_db(self.signal, self.noise),
-            cosine: (self.signal > 0.0 && self.other > 0.0)
-                .then(|| (self.product / (self.signal.sqrt() * self.other.sqrt())).clamp(-1.0, 1.0)),
+            cosine: self.cosine(),
         }
+    }
+
+    fn cosine(&self) -> Option<f64> {
+        if !(self.signal > 0.0 && self.other > 0.0) {
+            return None;
+        }
+        // Two square roots may round to 0.9999999999999998 where the tensors are equal.
+        let ratio = self.product / (self.signal.sqrt() * self.other.sqrt());
+        Some(if self.different_count == 0 { 1.0 } else { ratio.clamp(-1.0, 1.0) }).filter(|ratio| ratio.is_finite())
     }
 }
 
-/// `10 log10(signal / noise)` of two sums of squares; `None` unless both are above zero.
+/// `10 log10(signal / noise)` of two sums of squares; `None` unless both are above zero and finite.
 pub fn sqnr_db(signal_squares: f64, noise_squares: f64) -> Option<f64> {
-    (signal_squares > 0.0 && noise_squares > 0.0).then(|| 10.0 * (signal_squares.log10() - noise_squares.log10()))
+    let is_usable = |squares: f64| squares > 0.0 && squares.is_finite();
+    (is_usable(signal_squares) && is_usable(noise_squares))
+        .then(|| 10.0 * (signal_squares.log10() - noise_squares.log10()))
 }
 
 /// [`ErrorMetrics`] of `other` against `reference`.

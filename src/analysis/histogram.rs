@@ -155,7 +155,7 @@ impl Grid {
             return Err(HistogramError::NoBins);
         }
         // Also catches NaN, and widths beyond f64.
-        if !(first < last && width.is_finite()) && !(first == last && first.is_finite()) {
+        if !(first <= last && first.is_finite() && width.is_finite()) {
             return Err(HistogramError::Range { low: first, high: last });
         }
         let edges = match arithmetic {

@@ -102,7 +102,7 @@ mod tests {
             assert_eq!(read.len(), NAMES.len());
             for (index, name) in NAMES.into_iter().enumerate() {
                 let mut member = read.by_index(index).unwrap();
-                assert_eq!(member.name(), format!("{name}.npy"));
+                assert_eq!(member.name().unwrap(), format!("{name}.npy"));
                 let mut bytes = Vec::new();
                 member.read_to_end(&mut bytes).unwrap();
                 let expected = Tensor::from_vec(vec![2, index], (0..2 * index).map(|v| v as f32 / 3.0).collect());

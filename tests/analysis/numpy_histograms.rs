@@ -1,11 +1,14 @@
 //! Every histogram that `tools/fixtures/numpy_histograms.py` recorded, bit for bit.
 
-use quantscope::analysis::{Histogram, HistogramError, ValueRange, histogram, tensor_histogram};
+use quantscope::analysis::{
+    Histogram, HistogramError, ValueRange, histogram, percentiles, tensor_histogram, tensor_stats,
+};
 use quantscope::tensor::{DType, Tensor};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Recorded {
+    percents: Vec<f64>,
     cases: Vec<Case>,
     refused: Vec<Case>,
 }
@@ -16,26 +19,39 @@ struct Case {
     dtype: String,
     data: String,
     bins: usize,
-    range: Option<(f64, f64)>,
+    range: Option<String>,
     #[serde(default)]
     counts: Vec<u64>,
+    #[serde(default)]
+    statistics: Option<Statistics>,
     #[serde(default)]
     edges_dtype: String,
     #[serde(default)]
     edges: String,
 }
 
+#[derive(Deserialize)]
+struct Statistics {
+    mean: f64,
+    std: f64,
+    percentiles: Vec<f64>,
+}
+
+/// Both sides sum in float64, numpy pairwise: n x 1.1e-16 of the largest magnitude, for 300 elements.
+const ACCUMULATION_TOLERANCE: f64 = 1e-13;
+
 /// float16 data whose width float16 cannot hold: numpy fails, this crate goes on in float64.
 const WIDER_THAN_ITS_TYPE: &str = "float16 wide";
 
 impl Case {
     fn run(&self) -> Result<Histogram, HistogramError> {
-        let range = self.range.map(|(low, high)| ValueRange { low, high });
+        let ends = self.range.as_ref().map(|hex| tensor("float64", hex).to_f64().unwrap());
+        let range = ends.map(|ends| ValueRange { low: ends[0], high: ends[1] });
         tensor_histogram(&tensor(&self.dtype, &self.data), self.bins, range)
     }
 }
 
-fn tensor(dtype: &str, hex: &str) -> Tensor {
+pub(crate) fn tensor(dtype: &str, hex: &str) -> Tensor {
     let dtype = (1..=26).filter_map(DType::from_onnx).find(|found| found.name() == dtype).expect("a known dtype");
     let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
     let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
@@ -63,6 +79,29 @@ fn counts_and_edges_are_those_of_numpy() {
         let total = result.inside() + result.below + result.above + result.not_finite;
         assert_eq!(total as usize, tensor(&case.dtype, &case.data).len(), "elements of {}", case.name);
     }
+}
+
+#[test]
+fn statistics_are_those_of_numpy() {
+    let recorded = recorded();
+    let mut checked = 0;
+    for case in &recorded.cases {
+        let Some(expected) = &case.statistics else { continue };
+        let tensor = tensor(&case.dtype, &case.data);
+        let found = tensor_stats(&tensor).unwrap();
+        let magnitude = found.abs_max.unwrap();
+        let close = |found: f64, expected: f64, what: &str| {
+            let difference = (found - expected).abs();
+            assert!(difference <= ACCUMULATION_TOLERANCE * magnitude, "{what} of {}: {found}, {expected}", case.name);
+        };
+        close(found.mean.unwrap(), expected.mean, "mean");
+        close(found.std.unwrap(), expected.std, "std");
+        let at = percentiles(&tensor.to_f64().unwrap(), &recorded.percents).unwrap();
+        assert_eq!(at.len(), expected.percentiles.len());
+        at.iter().zip(&expected.percentiles).for_each(|(found, expected)| close(*found, *expected, "percentile"));
+        checked += 1;
+    }
+    assert!(checked > 80, "only {checked}");
 }
 
 #[test]
