@@ -43,7 +43,7 @@ function files(folder = stage) {
 }
 
 // What a page or a worker loads, from the leaves up.
-const css = hash("main.css");
+const styles = files().filter((name) => /^[^/]+\.css$/.test(name)).map((name) => [`./${name}`, `./${hash(name)}`]);
 const appWasm = hash("app_bg.wasm");
 const app = hash("app.js", [["app_bg.wasm", appWasm]]);
 const boot = fromSource("boot.js", [
@@ -65,7 +65,7 @@ const page = join(stage, "index.html");
 let html = fill(
   readFileSync(page, "utf8"),
   [
-    ["./main.css", `./${css}`],
+    ...styles,
     [
       "<!-- preload -->",
       [

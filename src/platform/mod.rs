@@ -15,6 +15,9 @@ mod spawn;
 pub mod theme;
 mod time;
 
+/// Types of events and elements, for the page's handlers.
+pub use web_sys::{ClipboardEvent, DragEvent, Element, Event, HtmlInputElement, KeyboardEvent};
+
 pub use error::PlatformError;
 pub use files::{PickedFile, files_of_drop, files_of_input, files_of_paste, read_file};
 pub use frame::Frame;

@@ -59,7 +59,7 @@ fn Tabs() -> impl IntoView {
     let session = super::use_session();
     let tab = move |view: View| {
         let selected = move || session.view.get() == view;
-        let walk = move |event: web_sys::KeyboardEvent| {
+        let walk = move |event: crate::platform::KeyboardEvent| {
             let step = match event.key().as_str() {
                 "ArrowRight" => 1,
                 "ArrowLeft" => View::ALL.len() - 1,

@@ -3,7 +3,7 @@
 use super::Session;
 use crate::platform;
 use leptos::prelude::*;
-use web_sys::KeyboardEvent;
+use crate::platform::KeyboardEvent;
 
 /// Every shortcut with what it does, for the list behind `?`.
 pub const SHORTCUTS: [(&str, &str); 7] = [

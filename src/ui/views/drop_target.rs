@@ -4,7 +4,7 @@ use crate::platform;
 use crate::ui::use_session;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use web_sys::{ClipboardEvent, DragEvent};
+use crate::platform::{ClipboardEvent, DragEvent};
 
 /// The veil that shows while files are dragged over the page.
 #[component]

@@ -7,7 +7,7 @@ use crate::ui::chart::use_appearance;
 use crate::ui::{format, use_session};
 use crate::worker::ModelSummary;
 use leptos::prelude::*;
-use web_sys::HtmlInputElement;
+use crate::platform::HtmlInputElement;
 
 /// A pane that a narrow screen shows as a drawer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use row::RowView;
 use rows::{Item, Row, Sort, rows};
 use std::collections::HashSet;
-use web_sys::KeyboardEvent;
+use crate::platform::KeyboardEvent;
 use window::Window;
 
 /// What the tree's rows share.

@@ -3,7 +3,7 @@
 use super::rows::Row;
 use leptos::html::Div;
 use leptos::prelude::*;
-use web_sys::{Element, Event};
+use crate::platform::{Element, Event};
 
 /// Height of a row in the style sheet.
 const ROW_PX: usize = 26;
