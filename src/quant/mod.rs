@@ -5,6 +5,7 @@
 
 mod formula;
 mod lookup;
+mod lookup_issues;
 mod lookup_params;
 mod lookup_ranges;
 mod lookup_weight;
@@ -12,6 +13,7 @@ mod params;
 
 pub use formula::{dequantize, quantize};
 pub use lookup::{Parameters, QuantizedTensor, TensorKind, quantized_tensors, quantized_tensors_with};
+pub use lookup_issues::parameter_issues;
 pub use lookup_ranges::{representable_ranges, scale_indices};
 pub use lookup_weight::{WeightView, weight_view, weight_view_with};
 pub use params::{Granularity, QuantParams};
