@@ -114,7 +114,10 @@ fn windows(node: &NodeProto, facts: &Facts, broken: &mut Broken) {
     let given: Vec<Option<usize>> = kernel.iter().map(|&dim| usize::try_from(dim).ok()).collect();
     let dims: Vec<Option<usize>> = weight.iter().skip(2).map(Dim::known).collect();
     if !given.is_empty() && given.len() == dims.len() && dims.iter().all(Option::is_some) && given != dims {
-        broken.say(format!("kernel_shape {kernel:?}"), format!("the weight's {}", list(&weight[2..])));
+        broken.say(
+            format!("kernel_shape {kernel:?}"),
+            format!("the weight's {}", list(weight.get(2..).unwrap_or_default())),
+        );
     }
     let group = node.int("group").unwrap_or(1);
     let Some(group) = usize::try_from(group).ok().filter(|&group| group > 0) else {

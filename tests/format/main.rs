@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alignment;
+mod damaged;
 mod external;
 mod facts;
 mod lossless;
