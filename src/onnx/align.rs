@@ -65,7 +65,11 @@ impl Alignment {
     /// The layer in which a model has this node.
     pub fn layer_of(&self, model: usize, node: usize) -> Option<&AlignedLayer> {
         let member = |layer: &&AlignedLayer| {
-            layer.members.get(model).and_then(Option::as_ref).is_some_and(|member| member.node == node && !member.absorbed)
+            layer
+                .members
+                .get(model)
+                .and_then(Option::as_ref)
+                .is_some_and(|member| member.node == node && !member.absorbed)
         };
         self.layers.iter().find(member)
     }
@@ -126,7 +130,9 @@ fn place(layers: &mut [AlignedLayer], model: usize, spine: &[CoreOp], other: &[C
         let missing = matched.get(position).is_none_or(Option::is_none);
         if is_optional(op) && missing {
             let before = before(spine, position, matched);
-            absorbed_by.extend(before.filter(|&at| other.get(at).is_some_and(|op| op.quantizer.is_some())).map(|at| (position, at)));
+            absorbed_by.extend(
+                before.filter(|&at| other.get(at).is_some_and(|op| op.quantizer.is_some())).map(|at| (position, at)),
+            );
         }
     }
     for (position, layer) in layers.iter_mut().enumerate() {

@@ -46,18 +46,15 @@ impl<'a> Weights<'a> {
 
     fn cosine(&mut self, a: &CoreOp, b: &CoreOp) -> Option<f64> {
         let (a, b) = (self.of(0, a)?, self.of(1, b)?);
-        let sum = |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b.iter()).map(|(&a, &b)| f(a.into(), b.into())).sum::<f64>();
+        let sum =
+            |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b.iter()).map(|(&a, &b)| f(a.into(), b.into())).sum::<f64>();
         let norms = sum(&|a, _| a * a).sqrt() * sum(&|_, b| b * b).sqrt();
         (a.len() == b.len() && norms > 0.0).then(|| sum(&|a, b| a * b) / norms)
     }
 }
 
 /// For each operation of the first model its counterpart in the second.
-pub(super) fn match_pair(
-    documents: [&Document; 2],
-    ops: [&[CoreOp]; 2],
-    weights: &mut Weights,
-) -> Vec<Option<usize>> {
+pub(super) fn match_pair(documents: [&Document; 2], ops: [&[CoreOp]; 2], weights: &mut Weights) -> Vec<Option<usize>> {
     let views = |skip: &dyn Fn(&CoreOp) -> bool| [0, 1].map(|side| View::new(documents[side], ops[side], skip));
     let mut pair = Pair { documents, ops, partner: [vec![None; ops[0].len()], vec![None; ops[1].len()]] };
     // First without activation functions, which quantizers absorb; and without what may be folded into a layer.

@@ -149,7 +149,8 @@ fn label(document: &Document, op: &CoreOp) -> u64 {
     let class = class(&op.op);
     // A bias may be left out or added later.
     let constants = op.operands.iter().filter(|operand| operand.constant);
-    let counted = constants.filter(|operand| operand.role != "bias" || !matches!(class, "Conv" | "ConvTranspose" | "MatMul"));
+    let counted =
+        constants.filter(|operand| operand.role != "bias" || !matches!(class, "Conv" | "ConvTranspose" | "MatMul"));
     let mut constants: Vec<Vec<i64>> = counted.map(|operand| dims(&operand.value)).collect();
     constants.sort_unstable();
     let data = op.operands.iter().filter(|operand| !operand.constant).count();

@@ -3,12 +3,13 @@
 use super::attributes::NodeExt;
 use super::error::OnnxError;
 use super::external::{self, ExternalFiles};
+use super::facts::Facts;
 use super::index::Index;
 use super::payload::tensor_with;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::schema::Message as SchemaMessage;
 use super::unknown::UnknownFields;
-use super::{sniff, validate, wire};
+use super::{rules, sniff, validate, wire};
 use crate::tensor::Tensor;
 use bytes::Bytes;
 use prost::Message;
@@ -67,7 +68,14 @@ impl Document {
         let Some(graph) = &proto.graph else { return Err(no_graph()) };
         let (index, mut issues) = Index::of(graph);
         issues.extend(validate::model(&proto, &files));
-        Ok(Document { proto: Arc::new(proto), index: Arc::new(index), issues: issues.into(), unknown, files, source })
+        let (proto, index) = (Arc::new(proto), Arc::new(index));
+        let mut document = Document { proto, index, issues: Arc::default(), unknown, files, source };
+        // Broken tensors and links would break rules too: their own messages are enough.
+        if issues.is_empty() {
+            issues.extend(rules::check(&document, &Facts::of(&document)));
+        }
+        document.issues = issues.into();
+        Ok(document)
     }
 
     /// The same document with another message: unknown fields, and the other files at hand, stay with it.

@@ -58,6 +58,7 @@ pub(super) fn infer(document: &Document, node: &NodeProto, facts: &Facts) -> Vec
     let weight = data.get(1).copied().unwrap_or(1);
     let result_dtype = match signature.result {
         Some((_, zero_point)) => read.dtype(zero_point).or_else(|| read.dtype(first)),
+        None if node.op_type() == "QGemm" => Some(DType::Float32),
         None => read.dtype(first),
     };
     let contrib = node.domain_name() == "com.microsoft";

@@ -23,6 +23,7 @@ mod payload;
 #[allow(missing_docs, clippy::all)]
 #[rustfmt::skip]
 pub mod proto;
+mod rules;
 pub mod schema;
 mod shape;
 mod sniff;
@@ -47,4 +48,4 @@ pub use operands::{Operand, Signature, is_dequantize, is_plumbing, is_quantize};
 pub use payload::{declared, tensor_from_proto};
 pub use subgraph::subgraphs;
 pub use summary::{Counts, parameters};
-pub use validate::OLDEST_OPSET;
+pub use validate::{NEWEST_OPSET, OLDEST_OPSET};

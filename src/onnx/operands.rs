@@ -135,7 +135,10 @@ impl Signature {
         let present = |operand: &Operand| node.input_name(operand.position).is_some();
         let integer =
             matches!(name, "ConvInteger" | "MatMulInteger" | "MatMulIntegerToFloat" | "DynamicQuantizeMatMul");
-        let quantized = form.is_some() && (result.is_some() || integer);
+        let qlinear = form.is_some_and(|(form, _)| form.starts_with("QLinear") || *form == "QGemm");
+        let quantized = form.is_some() && (qlinear || integer);
+        // QGemm without an output scale gives reals.
+        let result = result.filter(|&(scale, _)| node.input_name(scale).is_some());
         Signature { op: op.to_owned(), operands: operands.into_iter().filter(present).collect(), result, quantized }
     }
 }

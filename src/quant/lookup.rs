@@ -30,8 +30,13 @@ pub enum TensorKind {
 pub enum Parameters {
     /// The file holds them.
     Fixed(QuantParams),
-    /// They are computed from the data in every run.
+    /// They are computed in every run.
     AtRunTime {
+        /// Type of the stored values.
+        dtype: DType,
+    },
+    /// The file has the integers and no scale for them: a bare `ConvInteger` or `MatMulInteger`.
+    NoScale {
         /// Type of the stored values.
         dtype: DType,
     },
@@ -182,7 +187,7 @@ impl Lookup<'_> {
         }
         let bias = signature.operands.iter().find(|operand| operand.role == "bias" && operand.scale.is_none());
         if let Some(stored) = bias.and_then(|operand| node.input_name(operand.position))
-            && signature.result.is_some()
+            && matches!(node.op_type(), "QLinearConv" | "QGemm")
         {
             let scales: Vec<String> = signature.operands.iter().filter_map(|operand| name(operand.scale)).collect();
             let params = self.bias_params(&scales);
@@ -194,7 +199,7 @@ impl Lookup<'_> {
     fn bias_params(&self, scales: &[String]) -> Parameters {
         let read = |name: &String| self.document.constant(name)?.ok()?.to_f32().ok();
         let (Some(input), Some(weight)) = (scales.first().and_then(read), scales.get(1).and_then(read)) else {
-            return Parameters::Unusable("the scales of the input and the weight are not constant".to_owned());
+            return Parameters::AtRunTime { dtype: DType::Int32 };
         };
         let [input] = input.as_slice() else {
             return Parameters::Unusable(format!("the input has {} scales", input.len()));
@@ -236,7 +241,7 @@ impl Lookup<'_> {
                     self.add(position, None, stored, Some(scale), zero_point, &how);
                 }
                 None => {
-                    let params = Parameters::Unusable("no scale is multiplied in behind the node".to_owned());
+                    let params = Parameters::NoScale { dtype: self.facts.dtype(stored).unwrap_or(DType::Uint8) };
                     self.insert(position, stored, stored, None, zero_point, params);
                 }
             }

@@ -23,6 +23,10 @@ pub(super) fn read_params(
     zero_point: Option<&str>,
     how: &ScaleUse,
 ) -> Parameters {
+    let constant = |name: &str| document.is_constant(&document.origin(name));
+    if !constant(scale) || zero_point.is_some_and(|name| !constant(name)) {
+        return Parameters::AtRunTime { dtype: how.default_dtype };
+    }
     match read(document, shape, scale, zero_point, how) {
         Ok(params) => Parameters::Fixed(params),
         Err(why) => Parameters::Unusable(why),
@@ -38,7 +42,7 @@ fn read(
 ) -> Result<QuantParams, String> {
     let constant = |name: &str| -> Result<Tensor, String> {
         let tensor = document.constant(&document.origin(name));
-        tensor.ok_or_else(|| format!("'{name}' is computed in the run"))?.map_err(|error| error.to_string())
+        tensor.ok_or_else(|| format!("'{name}' cannot be read"))?.map_err(|error| error.to_string())
     };
     let scale_tensor = constant(scale)?;
     let scales = scale_tensor.to_f32().map_err(|error| format!("scale '{scale}': {error}"))?;

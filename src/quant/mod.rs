@@ -6,6 +6,7 @@
 mod dequantized;
 mod formula;
 mod lookup;
+mod lookup_issues;
 mod lookup_params;
 mod lookup_ranges;
 mod lookup_weight;
@@ -15,6 +16,7 @@ mod params;
 pub use dequantized::dequantize_tensor;
 pub use formula::{dequantize, quantize};
 pub use lookup::{Parameters, QuantizedTensor, TensorKind, quantized_tensors, quantized_tensors_with};
+pub use lookup_issues::parameter_issues;
 pub use lookup_ranges::{representable_ranges, scale_indices};
 pub use lookup_weight::{WeightView, weight_view, weight_view_with};
 pub use narrow::{encode_f4e2m1, encode_f8};

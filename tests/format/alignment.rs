@@ -110,8 +110,7 @@ fn scrambled(document: &Document, seed: u64) -> (Document, Vec<(String, String)>
     let mut renamed: Vec<(String, String)> = Vec::new();
     let shuffled = document.edit(|proto| {
         let graph = proto.graph.as_mut().unwrap();
-        let kept: Vec<String> =
-            graph.input.iter().chain(&graph.output).map(|value| value.name().to_owned()).collect();
+        let kept: Vec<String> = graph.input.iter().chain(&graph.output).map(|value| value.name().to_owned()).collect();
         let mut rename = |name: &mut String| {
             if name.is_empty() || kept.contains(name) {
                 return;
@@ -155,7 +154,12 @@ fn assert_scrambled_matches(float: &Document, quantized: &Document, seed: u64) {
 #[test]
 fn names_and_order_do_not_matter() {
     let Some(float) = model("resnet8") else { return };
-    for (name, seed) in [("resnet8_int8", 1), ("resnet8_uint8_qoperator", 2), ("resnet8_uint8_dynamic", 3), ("resnet8_int8_per_channel", 4)] {
+    for (name, seed) in [
+        ("resnet8_int8", 1),
+        ("resnet8_uint8_qoperator", 2),
+        ("resnet8_uint8_dynamic", 3),
+        ("resnet8_int8_per_channel", 4),
+    ] {
         assert_scrambled_matches(&float, &model(name).unwrap(), seed);
     }
 }
@@ -196,7 +200,21 @@ fn permuted_constant_numbers_do_not_mislead() {
 fn fixtures_pair_with_their_float_model() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
     let tiny = open(&folder.join("tiny.onnx"));
-    for name in ["int8", "uint8", "int8_per_channel", "int8_percentile", "uint8_qoperator", "uint8_dynamic", "int16", "int16_opset21", "int4w", "uint4w", "int4_blocked", "fp16", "fp16_weights"] {
+    for name in [
+        "int8",
+        "uint8",
+        "int8_per_channel",
+        "int8_percentile",
+        "uint8_qoperator",
+        "uint8_dynamic",
+        "int16",
+        "int16_opset21",
+        "int4w",
+        "uint4w",
+        "int4_blocked",
+        "fp16",
+        "fp16_weights",
+    ] {
         let variant = open(&folder.join(format!("tiny_{name}.onnx")));
         let result = aligned(&[&tiny, &variant]);
         assert_eq!(result.unmatched, [], "{name}");
@@ -207,7 +225,9 @@ fn fixtures_pair_with_their_float_model() {
             }
         }
     }
-    for (float, variant) in [("tiny", "tiny_renamed"), ("tiny_int8", "tiny_int8_renamed"), ("tiny", "tiny_int8_renamed")] {
+    for (float, variant) in
+        [("tiny", "tiny_renamed"), ("tiny_int8", "tiny_int8_renamed"), ("tiny", "tiny_int8_renamed")]
+    {
         let names = std::fs::read(folder.join(format!("{variant}_names.json"))).unwrap();
         let names: serde_json::Value = serde_json::from_slice(&names).unwrap();
         let (a, b) = (open(&folder.join(format!("{float}.onnx"))), open(&folder.join(format!("{variant}.onnx"))));

@@ -88,7 +88,15 @@ fn counts_of_the_reference() {
     // 32x32x16x(3x3x3) + 2 x 32x32x16x(16x3x3) + 16x16x32x(16x3x3) + 16x16x32x(32x3x3) + 16x16x32x16
     // + 8x8x64x(32x3x3) + 8x8x64x(64x3x3) + 8x8x64x32 + 64x10
     let by_hand = 442_368 + 2 * 2_359_296 + 1_179_648 + 2_359_296 + 131_072 + 1_179_648 + 2_359_296 + 131_072 + 640;
-    for name in ["resnet8", "resnet8_int8", "resnet8_int8_per_channel", "resnet8_uint8_qoperator", "resnet8_uint8_dynamic", "resnet8_bn_folded", "resnet8_bn_folded_uint8"] {
+    for name in [
+        "resnet8",
+        "resnet8_int8",
+        "resnet8_int8_per_channel",
+        "resnet8_uint8_qoperator",
+        "resnet8_uint8_dynamic",
+        "resnet8_bn_folded",
+        "resnet8_bn_folded_uint8",
+    ] {
         let document = model(name).unwrap();
         for document in [undeclared(&document), document] {
             let counts = Counts::of(&document, &Facts::of(&document));
@@ -105,7 +113,13 @@ fn counts_of_the_reference() {
     let float_parameters = Counts::of(&float, &Facts::of(&float)).parameters;
     assert_eq!(float_parameters, 78_186);
     assert_eq!(float_parameters, elements_of_floats(&float));
-    for name in ["resnet8_int8", "resnet8_uint8", "resnet8_int8_per_channel", "resnet8_uint8_qoperator", "resnet8_uint8_dynamic"] {
+    for name in [
+        "resnet8_int8",
+        "resnet8_uint8",
+        "resnet8_int8_per_channel",
+        "resnet8_uint8_qoperator",
+        "resnet8_uint8_dynamic",
+    ] {
         assert_eq!(parameters(name), float_parameters, "{name}");
     }
     assert_eq!(parameters("resnet8_bn_folded"), 78_186 - 480);
@@ -130,7 +144,12 @@ fn layers_of_the_reference() {
     assert_eq!(first.weights[1].0, "bias");
     assert!(list.iter().all(|layer| !layer.quantized));
     // 32 operations stay of the 130 nodes; the 7 Relu are absorbed by quantizers.
-    for (name, count) in [("resnet8_int8", 32), ("resnet8_uint8_qoperator", 32), ("resnet8_uint8_dynamic", 39), ("resnet8_bn_folded_int8", 18)] {
+    for (name, count) in [
+        ("resnet8_int8", 32),
+        ("resnet8_uint8_qoperator", 32),
+        ("resnet8_uint8_dynamic", 39),
+        ("resnet8_bn_folded_int8", 18),
+    ] {
         let document = model(name).unwrap();
         let list = layers(&document);
         assert_eq!(list.len(), count, "{name}");

@@ -136,9 +136,10 @@ fn the_qoperator_bias_has_the_product_of_two_scales() {
 fn dynamic_quantization_has_weights_and_run_time_activations() {
     let Some(folder) = reference() else { return };
     let document = open(&folder.join("models/resnet8_uint8_dynamic.onnx"));
-    let recorded: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("expected/quant_params/resnet8_uint8_dynamic.json")).unwrap())
-            .unwrap();
+    let recorded: Value = serde_json::from_slice(
+        &std::fs::read(folder.join("expected/quant_params/resnet8_uint8_dynamic.json")).unwrap(),
+    )
+    .unwrap();
     let found = quantized_tensors(&document);
     let entries = recorded["entries"].as_array().unwrap();
     assert_eq!(entries.len(), 10);
@@ -176,9 +177,11 @@ fn weight_views_equal_the_recorded_statistics() {
             if let Granularity::PerChannel { axis } = params.granularity {
                 let inner: usize = view.shape[axis + 1..].iter().product();
                 let at = |i: usize| (i / inner) % view.shape[axis];
-                assert!(view.real.iter().zip(stored).enumerate().all(|(i, (&real, &q))| {
-                    real == (q - params.zero_point[at(i)]) as f32 * params.scale[at(i)]
-                }));
+                assert!(
+                    view.real.iter().zip(stored).enumerate().all(|(i, (&real, &q))| {
+                        real == (q - params.zero_point[at(i)]) as f32 * params.scale[at(i)]
+                    })
+                );
             }
         }
     }
