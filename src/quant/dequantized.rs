@@ -22,7 +22,7 @@ impl Parameters {
     pub fn dtype(&self) -> Option<DType> {
         match self {
             Parameters::Fixed(params) => Some(params.dtype),
-            Parameters::AtRunTime { dtype } => Some(*dtype),
+            Parameters::AtRunTime { dtype } | Parameters::NoScale { dtype } => Some(*dtype),
             Parameters::Unusable(_) => None,
         }
     }

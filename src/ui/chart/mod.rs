@@ -12,6 +12,6 @@ mod table_view;
 mod tiles_view;
 mod tools;
 
-pub use appearance::{Appearance, provide_appearance, use_appearance};
+pub use appearance::{provide_appearance, use_appearance};
 pub use chart_view::ChartView;
 pub use tiles_view::TilesView;

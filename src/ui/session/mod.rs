@@ -5,7 +5,6 @@ mod query;
 mod selection;
 mod verbs;
 
-pub use query::Query;
 pub use selection::{Selection, View};
 
 use crate::platform::PickedFile;

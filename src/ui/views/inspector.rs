@@ -141,6 +141,11 @@ fn Parameters(
             {row("dtype", dtype.to_string())}
             {row("shape", shape)}
         }.into_any(),
+        Parameters::NoScale { dtype } => view! {
+            {row("scale", "none in the file".to_owned())}
+            {row("dtype", dtype.to_string())}
+            {row("shape", shape)}
+        }.into_any(),
         Parameters::Unusable(reason) => view! { {row("parameters", reason.clone())} {row("shape", shape)} }.into_any(),
     };
     view! {

@@ -5,7 +5,7 @@ use crate::import::Preprocess;
 use crate::onnx::proto::ValueInfoProto;
 use crate::onnx::{Counts, Dim, Document, Facts, declared_fact};
 use crate::problem::Problem;
-use crate::quant::{QuantizedTensor, TensorKind};
+use crate::quant::{QuantizedTensor, TensorKind, parameter_issues};
 use crate::tensor::DType;
 use crate::worker::protocol::{ModelId, ModelSummary, PortSummary, Variant};
 use sha2::{Digest, Sha256};
@@ -26,7 +26,8 @@ pub fn summary(
     let counts = Counts::of(document, facts);
     let (variant, format) = identity(document, quantized);
     let domain = |domain: &str| if domain.is_empty() { "ai.onnx".to_owned() } else { domain.to_owned() };
-    let issues: Vec<Problem> = document.issues().iter().map(|issue| issue.problem(file)).collect();
+    let faults = parameter_issues(document, quantized);
+    let issues: Vec<Problem> = document.issues().iter().chain(&faults).map(|issue| issue.problem(file)).collect();
     let unsupported = engine::unsupported(document);
     ModelSummary {
         id,
