@@ -35,11 +35,10 @@ pub fn open_all(files: Vec<SourceFile>) -> (Vec<Opened>, Vec<Problem>) {
 }
 
 pub fn sets(opened: &[Opened]) -> Vec<&Dataset> {
-    let set = |opened| match opened {
-        &Opened::Dataset(ref set) => Some(set.as_ref()),
-        _ => None,
-    };
-    opened.iter().filter_map(set).collect()
+    opened
+        .iter()
+        .filter_map(|opened| if let Opened::Dataset(set) = opened { Some(set.as_ref()) } else { None })
+        .collect()
 }
 
 pub fn images(set: &Dataset) -> Vec<Image> {

@@ -502,7 +502,7 @@ mod tests {
             b".",
             b"t.",
             b"a.",
-            b"Kb.",
+            b"K\x01K\x01b.",
             b"h\x07.",
             b"T\xff\xff\xff\x7fabc",
             b"\x82\x01.",
