@@ -39,8 +39,6 @@ type Waiting = oneshot::Sender<Result<Answer, ClientError>>;
 pub struct Client {
     worker: RefCell<Option<WorkerHandle>>,
     waiting: RefCell<HashMap<u32, Waiting>>,
-    /// Frames held back until the worker listens: before that a message would be lost. `None` once it does.
-    held: RefCell<Option<Vec<Frame>>>,
     next: RefCell<u32>,
 }
 
@@ -51,12 +49,7 @@ impl Client {
         notice: impl Fn(u32, Notice) + Clone + 'static,
         crashed: impl Fn(String) + Clone + 'static,
     ) -> Result<Rc<Self>, ClientError> {
-        let client = Rc::new(Client {
-            worker: RefCell::new(None),
-            waiting: RefCell::default(),
-            held: RefCell::new(Some(Vec::new())),
-            next: RefCell::new(1),
-        });
+        let client = Rc::new(Client { worker: RefCell::new(None), waiting: RefCell::default(), next: RefCell::new(1) });
         let listener = Rc::downgrade(&client);
         let worker = WorkerHandle::start(move |event| {
             let Some(client) = listener.upgrade() else { return };
@@ -64,10 +57,6 @@ impl Client {
                 WorkerEvent::Frame(frame) => match postcard::from_bytes(&frame.body) {
                     Ok(ToPage::Reply(reply)) => client.resolve(frame, reply),
                     Ok(ToPage::Notice(Notice::Panicked(message))) => client.fail(message, &crashed),
-                    Ok(ToPage::Notice(Notice::Ready)) => match client.release() {
-                        Ok(()) => notice(frame.id, Notice::Ready),
-                        Err(error) => client.fail(error.to_string(), &crashed),
-                    },
                     Ok(ToPage::Notice(other)) => notice(frame.id, other),
                     Err(error) => client.fail(format!("an answer could not be read: {error}"), &crashed),
                 },
@@ -106,24 +95,10 @@ impl Client {
     fn send(&self, id: u32, message: &ToWorker, files: &[PickedFile]) -> Result<(), ClientError> {
         let body = postcard::to_stdvec(message).map_err(|error| ClientError::Encoding(error.to_string()))?;
         let files = files.iter().map(|picked| picked.file.clone()).collect();
-        let frame = Frame { id, body, files, blobs: Vec::new() };
-        if let Some(held) = self.held.borrow_mut().as_mut() {
-            held.push(frame);
-            return Ok(());
-        }
-        self.post(&frame)
-    }
-
-    fn post(&self, frame: &Frame) -> Result<(), ClientError> {
         let worker = self.worker.borrow();
         let worker = worker.as_ref().ok_or_else(|| ClientError::Crashed("it is not there".to_owned()))?;
-        Ok(worker.post(frame)?)
-    }
-
-    /// The worker listens: what was held back goes out, in order.
-    fn release(&self) -> Result<(), ClientError> {
-        let held = self.held.borrow_mut().take();
-        held.into_iter().flatten().try_for_each(|frame| self.post(&frame))
+        // The worker's first script keeps what comes before the worker listens.
+        Ok(worker.post(&Frame { id, body, files, blobs: Vec::new() })?)
     }
 
     fn resolve(&self, frame: Frame, reply: Reply) {

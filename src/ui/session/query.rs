@@ -9,8 +9,6 @@ use leptos::prelude::*;
 pub struct Query<T: Send + Sync + 'static> {
     /// The newest answer; `None` where there is no question or no answer yet.
     pub answer: ReadSignal<Option<T>>,
-    /// Whether a newer answer is on its way.
-    pub pending: ReadSignal<bool>,
 }
 
 impl<T: Send + Sync + 'static> Clone for Query<T> {
@@ -30,25 +28,18 @@ impl Session {
         read: impl Fn(Reply, Option<Vec<u8>>) -> Option<T> + Copy + 'static,
     ) -> Query<T> {
         let (answer, set_answer) = signal(None);
-        let (pending, set_pending) = signal(false);
         let newest = StoredValue::new(0u32);
         Effect::new(move |_| {
             newest.update_value(|number| *number += 1);
             let number = newest.get_value();
-            let Some(request) = question() else {
-                set_pending.set(false);
-                return set_answer.set(None);
-            };
-            set_pending.set(true);
+            let Some(request) = question() else { return set_answer.set(None) };
             self.ask(request, &[], move |reply, blob| {
                 // The view may be gone by now, and its signals with it.
-                if newest.try_get_value() != Some(number) {
-                    return;
+                if newest.try_get_value() == Some(number) {
+                    set_answer.set(read(reply, blob));
                 }
-                set_pending.set(false);
-                set_answer.set(read(reply, blob));
             });
         });
-        Query { answer, pending }
+        Query { answer }
     }
 }

@@ -100,6 +100,9 @@ impl Service {
         job: &impl Job,
     ) -> Result<(ModelRun, Captured), Problem> {
         let file = &model.summary.file;
+        if let Some(issue) = model.document.issues().first() {
+            return Err(issue.problem(file));
+        }
         if let Some(node) = model.summary.unsupported.first() {
             return Err(Problem {
                 file: file.clone(),
