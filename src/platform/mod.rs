@@ -5,6 +5,7 @@
 pub mod canvas;
 pub mod download;
 mod error;
+mod fetch;
 mod files;
 mod frame;
 mod page;
@@ -19,6 +20,7 @@ mod time;
 pub use web_sys::{ClipboardEvent, DragEvent, Element, Event, HtmlInputElement, KeyboardEvent};
 
 pub use error::PlatformError;
+pub use fetch::fetch_file;
 pub use files::{PickedFile, files_of_drop, files_of_input, files_of_paste, read_file};
 pub use frame::Frame;
 pub use page::{click_element, focus_element, is_typing, on_document_event, scroll_into_view};

@@ -42,6 +42,7 @@ pub fn Overview() -> impl IntoView {
 /// What to do first.
 #[component]
 fn Welcome() -> impl IntoView {
+    let session = use_session();
     view! {
         <section class="card empty" aria-label="Welcome">
             <h2>"Where does the accuracy go?"</h2>
@@ -51,6 +52,11 @@ fn Welcome() -> impl IntoView {
                 <li><b>"Run"</b>" an input through all variants at once and see every intermediate tensor."</li>
                 <li><b>"Take it home"</b>" as .npz and JSON."</li>
             </ol>
+            <div class="actions">
+                <button type="button" class="primary" disabled=move || session.opening.with(|names| !names.is_empty())
+                    on:click=move |_| session.try_sample()>"Try the sample"</button>
+                <span class="hint">"a small network on street digits: float, int8 and uint8, 3.6 MB, works offline"</span>
+            </div>
             <p class="hint">"Nothing is installed and no byte leaves this machine."</p>
         </section>
     }

@@ -4,6 +4,7 @@ use super::model::OpenModel;
 use super::source::{Content, OpenSource};
 use super::{Answered, Attachment, Failure, Job, Service};
 use crate::import::{self, Limits, Opened, SourceFile};
+use crate::onnx::{Document, for_each_tensor};
 use crate::problem::Problem;
 use bytes::Bytes;
 
@@ -57,6 +58,7 @@ impl Service {
             }
         }
         self.complete_models();
+        self.drop_unused_side_files(&mut problems);
         Ok(self.changed(problems))
     }
 
@@ -109,6 +111,20 @@ impl Service {
         std::iter::once(stem.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
     }
 
+    /// A file that no open model refers to and that is nothing by itself is said, not kept.
+    fn drop_unused_side_files(&mut self, problems: &mut Vec<Problem>) {
+        let wanted = |file: &SourceFile| self.models.iter().any(|model| refers_to(&model.document, &file.path));
+        let (kept, unused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.side_files).into_iter().partition(wanted);
+        self.side_files = kept;
+        problems.extend(unused.into_iter().map(|file| Problem {
+            file: file.path,
+            place: "the file".to_owned(),
+            found: format!("{} bytes of no known format, which no open model refers to", file.bytes.len()),
+            expected: "a model, a data set, an image, an array, or the external data of an open model".to_owned(),
+            advice: "If it belongs to a model, open the two together.".to_owned(),
+        }));
+    }
+
     /// Models that waited for a side file are opened again where it is there now.
     fn complete_models(&mut self) {
         for model in self.models.iter_mut().filter(|model| model.is_incomplete()) {
@@ -120,6 +136,16 @@ impl Service {
             }
         }
     }
+}
+
+/// Whether a tensor of the model has its data in a file of this name.
+fn refers_to(document: &Document, path: &str) -> bool {
+    let mut found = false;
+    for_each_tensor(document.proto(), &mut |tensor| {
+        let location = tensor.external_data.iter().find(|entry| entry.key() == "location");
+        found |= location.is_some_and(|location| base_name(location.value()) == base_name(path));
+    });
+    found
 }
 
 /// The part of a path after its last slash.
