@@ -9,7 +9,6 @@ fn generate() -> String {
     let descriptors = protox::compile([root.join("proto/onnx.proto")], [root.join("proto")]).expect("schema compiles");
     let mut config = prost_build::Config::new();
     config.bytes(["."]);
-    config.format(false);
     let request = descriptors
         .file
         .into_iter()

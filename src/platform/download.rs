@@ -46,7 +46,7 @@ pub fn file_name(stem: &str, extension: &str) -> String {
     let name: String = stem.chars().map(safe).take(120).collect();
     let parts: Vec<&str> = name.split('-').filter(|part| part.chars().any(|letter| letter != '.')).collect();
     let name = parts.join("-");
-    format!("{}.{extension}", if name.is_empty() { "chart" } else { name })
+    format!("{}.{extension}", if name.is_empty() { "chart" } else { &name })
 }
 
 #[cfg(test)]
