@@ -1,7 +1,7 @@
 //! What a chart on the page remembers, and what can be done with it.
 
 use super::keys::{KeyAction, stepped};
-use crate::chart::scene::{Point, at, content_height_px, scene, scroll_to_row};
+use crate::chart::scene::{Point, Rect, at, content_height_px, scene, scroll_to_row};
 use crate::chart::{Chart, Readout, Scene, Theme, View, Viewport, readout};
 use leptos::prelude::*;
 
@@ -30,6 +30,11 @@ pub struct Drag {
 const CLICK_PX: f64 = 4.0;
 /// A step of the zoom keys and of a wheel notch.
 const ZOOM_STEP: f64 = 0.8;
+
+/// The point of `plot` that is nearest to a point: a drag may begin and end outside of the axes.
+pub fn inside(point: Point, plot: &Rect) -> Point {
+    at(point.x.clamp(plot.x, plot.right()), point.y.clamp(plot.y, plot.bottom()))
+}
 
 /// The signals of one chart.
 #[derive(Clone, Copy)]
@@ -154,12 +159,8 @@ impl ChartState {
     pub fn press(&self, point: Point, shift: bool) {
         let brush = self.has_brush() && (shift || self.tool.get_untracked() == DragTool::Brush);
         self.point_at(point);
-        let inside = self.scene.with_untracked(|scene| {
-            let plot = scene.plot;
-            at(point.x.clamp(plot.x, plot.right()), point.y.clamp(plot.y, plot.bottom()))
-        });
         let tool = if brush { DragTool::Brush } else { DragTool::Zoom };
-        self.drag.set(Some(Drag { from: inside, to: point, tool }));
+        self.drag.set(Some(Drag { from: point, to: point, tool }));
     }
 
     /// The press ends: a click selects, a drag zooms or brushes.
@@ -173,14 +174,13 @@ impl ChartState {
             return;
         }
         self.scene.with_untracked(|scene| {
-            let plot = scene.plot;
-            let to = at(point.x.clamp(plot.x, plot.right()), point.y.clamp(plot.y, plot.bottom()));
+            let (from, to) = (inside(drag.from, &scene.plot), inside(point, &scene.plot));
             match drag.tool {
                 DragTool::Zoom => self.view.update(|view| {
-                    view.zoom_to_box((drag.from.x, drag.from.y), (to.x, to.y), &scene.x, scene.y.as_ref());
+                    view.zoom_to_box((from.x, from.y), (to.x, to.y), &scene.x, scene.y.as_ref());
                 }),
                 DragTool::Brush => {
-                    let (one, two) = (scene.x.value(drag.from.x), scene.x.value(to.x));
+                    let (one, two) = (scene.x.value(from.x), scene.x.value(to.x));
                     if let Some(on_brush) = self.on_brush {
                         on_brush.run((one.min(two), one.max(two)));
                     }

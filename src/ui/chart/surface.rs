@@ -2,9 +2,10 @@
 
 use super::appearance::use_appearance;
 use super::keys::key_action;
-use super::state::{ChartState, Drag, DragTool};
+use super::state::{ChartState, Drag, DragTool, inside};
 use crate::chart::paint::paint;
 use crate::chart::scene::{Rect, at, content_height_px};
+use crate::chart::view::BOX_THRESHOLD_PX;
 use crate::chart::{format, scene::HandleSpot};
 use crate::platform::canvas::{capture_pointer, position_in};
 use crate::platform::resize::watch_size;
@@ -162,20 +163,16 @@ fn Highlight(state: ChartState) -> impl IntoView {
     };
     let dragged = move || {
         let Drag { from, to, tool } = state.drag.get()?;
-        let plot = state.scene.with(|scene| scene.plot);
-        let threshold = crate::chart::view::BOX_THRESHOLD_PX;
-        let (wide, high) = ((to.x - from.x).abs() >= threshold, (to.y - from.y).abs() >= threshold);
-        let continuous = state.scene.with(|scene| scene.y.is_some());
-        let mut area = Rect::between(from, to).clipped_to(&plot)?;
-        if !wide && !high {
-            return None;
-        }
-        if tool == DragTool::Brush || !high || !continuous {
+        let (plot, continuous) = state.scene.with(|scene| (scene.plot, scene.y.is_some()));
+        let (wide, high) =
+            ((to.x - from.x).abs() >= BOX_THRESHOLD_PX, (to.y - from.y).abs() >= BOX_THRESHOLD_PX && continuous);
+        let mut area = Rect::between(inside(from, &plot), inside(to, &plot));
+        if tool == DragTool::Brush || !high {
             (area.y, area.height) = (plot.y, plot.height);
         } else if !wide {
             (area.x, area.width) = (plot.x, plot.width);
         }
-        Some(area)
+        (wide || high).then_some(area)
     };
     view! {
         {move || read().map(|area| view! { <div class="chart-read" style=placed(area)></div> })}
