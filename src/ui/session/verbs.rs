@@ -39,7 +39,7 @@ impl Session {
                 session.opened.update_value(|batches| batches.push(files));
                 session.choose_test_images();
                 session.show(View::Overview);
-                session.run();
+                session.run_here();
             });
         });
     }
@@ -110,8 +110,17 @@ impl Session {
         });
     }
 
-    /// Runs every open model on the chosen input; without one, on random values of seed 0.
+    /// Runs every open model on the chosen input; without one, on random values of seed 0. From the overview it goes
+    /// on to the predictions.
     pub fn run(self) {
+        if self.view.get_untracked() == View::Overview {
+            self.view.set(View::Run);
+        }
+        self.run_here();
+    }
+
+    /// Runs without leaving the view.
+    fn run_here(self) {
         let input = self.input.get_untracked().unwrap_or(InputChoice::Random { seed: 0 });
         let order = RunOrder {
             input,

@@ -45,9 +45,7 @@ pub fn Activations() -> impl IntoView {
         <section class="card" aria-label="Activations">
             <header class="card-head"><h3>"Activations"</h3><small>{move || session.result.with(|result| result.as_ref().map(|result| result.input.clone()))}</small></header>
             <Show when=move || answer.with(|answer| answer.as_ref().is_none_or(|answer| answer.variants.is_empty()))>
-                <p class="empty">"Run an input: this layer's output in every variant stands here."
-                    " "<button type="button" class="ghost" on:click=move |_| session.run()>"Run now"</button>
-                </p>
+                <p class="hint">"Run an input (R): this layer's output in every variant stands here."</p>
             </Show>
             <Show when=move || answer.with(|answer| answer.as_ref().is_some_and(|answer| !answer.variants.is_empty()))>
                 <ChartView chart view=shown height_px=Signal::stored(180.0) bare=true />

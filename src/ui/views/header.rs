@@ -28,6 +28,8 @@ pub fn Header(
 ) -> impl IntoView {
     let session = use_session();
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
+    // At least one open model can run.
+    let can_run = move || session.workspace.with(|workspace| workspace.models.iter().any(|model| model.unsupported.is_empty()));
     let pane = move |name: Drawer, label: &'static str| view! {
         <button type="button" class="small" aria-expanded=move || (drawer.get() == Some(name)).to_string()
             on:click=move |_| drawer.update(|open| *open = if *open == Some(name) { None } else { Some(name) })>{label}</button>
@@ -44,6 +46,7 @@ pub fn Header(
             <ThemeSwitch />
             <button type="button" class="ghost icon" aria-label="Keyboard shortcuts" on:click=move |_| help.set(true)>"?"</button>
             <button type="button" disabled=move || models().is_empty() on:click=move |_| session.export_report()>"Export report"</button>
+            <button type="button" class="primary" disabled=move || !can_run() on:click=move |_| session.run()>"Run"</button>
         </header>
     }
 }
@@ -85,8 +88,10 @@ fn ModelChip(
 fn OpenFiles() -> impl IntoView {
     let session = use_session();
     let input = NodeRef::<leptos::html::Input>::new();
+    // The one next step on an empty page; later that is Run.
+    let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty());
     view! {
-        <button type="button" class="primary" id="open-files" on:click=move |_| {
+        <button type="button" class:primary=nothing id="open-files" on:click=move |_| {
             if let Some(input) = input.get() {
                 input.click();
             }

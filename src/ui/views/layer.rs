@@ -3,6 +3,7 @@
 use super::activations::Activations;
 use super::channels::ChannelCharts;
 use super::distribution::WeightDistribution;
+use super::predictions::Results;
 use crate::ui::use_session;
 use leptos::prelude::*;
 
@@ -32,6 +33,9 @@ pub fn LayerView() -> impl IntoView {
             <WeightDistribution />
             <ChannelCharts />
         </Show>
-        <Show when=move || selected.with(Option::is_some)><Activations /></Show>
+        <Show when=move || selected.with(Option::is_some)>
+            <Activations />
+            <Show when=move || session.result.with(Option::is_some)><Results /></Show>
+        </Show>
     }
 }

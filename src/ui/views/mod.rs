@@ -10,6 +10,7 @@ mod inspector;
 mod layer;
 mod layers;
 mod overview;
+mod predictions;
 mod preprocess;
 mod problems;
 mod ranges;
