@@ -45,4 +45,4 @@ def resnet8():
     x = layers.AveragePooling2D(pool_size=8)(x)
     x = layers.Flatten()(x)
     outputs = layers.Dense(CLASSES, activation="softmax", kernel_initializer="he_normal", name="dense")(x)
-    return keras.Model(inputs, outputs, name="street_digits_resnet8")
+    return keras.Model(inputs, outputs, name="resnet8")

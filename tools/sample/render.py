@@ -13,6 +13,7 @@ import surfaces
 SIDE = 32
 OVERSAMPLE = 2
 SIGN = 128  # side of the flat sign; its digits are fonts.DIGIT_HEIGHT high
+LEAST_CONTRAST = 16  # between a digit and its surroundings in the finished picture, RGB distance
 LEVEL_STEP = 8  # pixel values are multiples of this: what makes the archive small
 INKS = [
     (248, 246, 240), (240, 228, 196), (20, 20, 22), (52, 54, 58), (190, 150, 70), (214, 178, 60),
@@ -30,7 +31,7 @@ def _blur(array, radius):
 
 
 def _lettering(rng, label, masks):
-    """Mask of the number on the sign: the label's digit in the middle, neighbours beside it; 0..1."""
+    """Masks (0..1) on the sign of the whole number and of the label's digit alone, which is in its middle."""
     canvas = np.zeros((SIGN, SIGN), np.float32)
     top = (SIGN - fonts.DIGIT_HEIGHT) // 2
     gap = int(rng.integers(1, 10))
@@ -44,15 +45,15 @@ def _lettering(rng, label, masks):
     mask = masks[label]
     left = (SIGN - mask.shape[1]) // 2
     put(mask, left)
+    alone = canvas / 255
     if rng.random() < 0.55:
         put(masks[rng.integers(10)], left + mask.shape[1] + gap)
     if rng.random() < 0.55:
         other = masks[rng.integers(10)]
         put(other, left - gap - other.shape[1])
-    weight = rng.random()
-    if weight < 0.15:
+    if rng.random() < 0.15:  # a bolder cut
         canvas = np.asarray(_image(canvas).filter(ImageFilter.MaxFilter(3)), np.float32)
-    return canvas / 255
+    return canvas / 255, alone
 
 
 def _ink(rng, behind, least):
@@ -66,15 +67,15 @@ def _ink(rng, behind, least):
 
 
 def _sign(rng, label, masks):
-    """The flat sign, (SIGN, SIGN, 3)."""
+    """The flat sign (SIGN, SIGN, 3) and the mask of the label's digit on it."""
     surface = surfaces.wall(rng, SIGN)
-    letters = _lettering(rng, label, masks)
+    letters, digit = _lettering(rng, label, masks)
     behind = surface[40:88, 40:88].mean(axis=(0, 1))
     if rng.random() < 0.4:
         surface, behind = surfaces.plate(rng, surface, rng.uniform(44, 110), rng.uniform(50, 84))
     ink = _ink(rng, behind, 22 + 90 * rng.beta(1.1, 1.6))
     if rng.random() < 0.12:  # flaking paint
-        letters = letters * np.clip(surfaces.noise(rng, SIGN, 26) + rng.uniform(0.9, 1.8), 0, 1)
+        letters = letters * np.clip(surfaces.noise(rng, SIGN, 26) + rng.uniform(1.3, 2.2), 0, 1)
     if rng.random() < 0.5:  # raised digits throw a shadow
         shift = rng.integers(-4, 5, 2)
         shadow = _blur(np.roll(letters, tuple(shift), (0, 1)) * 255, rng.uniform(0.3, 2.5)) / 255
@@ -87,7 +88,7 @@ def _sign(rng, label, masks):
         wide = np.asarray(_image(letters * 255).filter(ImageFilter.MaxFilter(5)), np.float32)[..., None] / 255
         surface = surface * (1 - wide) + _ink(rng, ink, 60) * wide
     alpha = (letters * rng.uniform(0.85, 1.0))[..., None]
-    return surface * (1 - alpha) + face * alpha
+    return surface * (1 - alpha) + face * alpha, digit
 
 
 def _view(rng, size):
@@ -116,10 +117,12 @@ def _light(rng, photo):
         gain = gain * (1 - rng.uniform(0.25, 0.6) / (1 + np.exp(-edge * rng.uniform(20, 90))))
     tint = 1 + rng.normal(0, 0.05, 3)
     photo = photo * gain[..., None] * (np.exp(rng.normal(-0.08, 0.25)) * tint)
+    bright = np.percentile(photo @ LUMA, 95)  # the camera's automatic exposure has its limits too
+    photo = photo * np.clip(bright, 60, 238) / max(bright, 1)
     if rng.random() < 0.12:
         centre = rng.uniform(-0.5, 0.5, 2)
         spot = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / rng.uniform(0.01, 0.08))
-        photo = photo + spot[..., None] * rng.uniform(30, 110)
+        photo = photo + spot[..., None] * rng.uniform(20, 90)
     return photo
 
 
@@ -150,10 +153,25 @@ def _camera(rng, photo):
     return np.clip(np.round(photo / LEVEL_STEP) * LEVEL_STEP, 0, 255).astype(np.uint8)
 
 
+def _legible(photo, digit):
+    """Whether the digit's mean colour differs enough from that of the ring around it."""
+    size = (SIDE * OVERSAMPLE,) * 2
+    ring = np.asarray(_image(digit * 255).resize(size).filter(ImageFilter.MaxFilter(9)).resize((SIDE, SIDE))) > 128
+    inside = np.asarray(_image(digit * 255).resize((SIDE, SIDE), Image.Resampling.BOX)) > 150
+    around = ring & ~inside
+    if inside.sum() < 12 or not around.any():
+        return False
+    return np.linalg.norm(photo[inside].mean(axis=0) - photo[around].mean(axis=0)) >= LEAST_CONTRAST
+
+
 def render(rng, label, font_files):
-    """A photograph (32, 32, 3) uint8 of the digit `label` in one of the fonts."""
-    masks = fonts.load(font_files[rng.integers(len(font_files))])
-    sign = _image(_sign(rng, label, masks))
+    """A photograph (32, 32, 3) uint8 of the digit `label` in one of the fonts; illegible ones are taken again."""
     size = SIDE * OVERSAMPLE
-    photo = sign.transform((size, size), Image.Transform.PERSPECTIVE, tuple(_view(rng, size)), Image.Resampling.BILINEAR)
-    return _camera(rng, _light(rng, _clutter(rng, np.asarray(photo, np.float32))))
+    while True:
+        masks = fonts.load(font_files[rng.integers(len(font_files))])
+        sign, digit = _sign(rng, label, masks)
+        view = ((size, size), Image.Transform.PERSPECTIVE, tuple(_view(rng, size)), Image.Resampling.BILINEAR)
+        scene = np.asarray(_image(sign).transform(*view), np.float32)
+        photo = _camera(rng, _light(rng, _clutter(rng, scene)))
+        if _legible(photo, np.asarray(_image(digit * 255).transform(*view), np.float32) / 255):
+            return photo
