@@ -100,15 +100,15 @@ pub fn ellipsize(text: &str, room_px: f64, size_px: f64) -> String {
     characters[..head].iter().chain(std::iter::once(&'…')).chain(&characters[tail..]).collect()
 }
 
-/// Mean advance of the interface font's letters and digits, as a share of the font size. A DOM measurement per label
+/// Advance of a tabular digit in the widest of the usual interface fonts, as a share of the font size. A DOM measurement per label
 /// would cost a layout each; what depends on this is only room, never an anchor.
-const AVERAGE_ADVANCE: f64 = 0.58;
+const AVERAGE_ADVANCE: f64 = 0.64;
 
 /// About how wide `text` is.
 pub fn text_width_px(text: &str, size_px: f64) -> f64 {
     let narrow = text.chars().filter(|letter| matches!(letter, '.' | ',' | ' ' | 'i' | 'l' | 'I' | '/' | ':')).count();
     let all = text.chars().count();
-    ((all - narrow) as f64 * AVERAGE_ADVANCE + narrow as f64 * 0.3) * size_px
+    ((all - narrow) as f64 * AVERAGE_ADVANCE + narrow as f64 * 0.36) * size_px
 }
 
 #[cfg(test)]
