@@ -85,11 +85,11 @@ impl AxisMap {
     }
 }
 
-/// The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `rough`. By hand: plotters' key points take the
+/// The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least three quarters of `rough`. By hand: plotters' key points take the
 /// wanted number as a bound and refine only by 2 and 5 in turn, which leaves two ticks on a small chart.
 fn round_step(rough: f64) -> f64 {
     let power = 10f64.powf(rough.log10().floor());
-    let multiple = [1.0, 2.0, 2.5, 5.0].into_iter().find(|multiple| multiple * power >= rough * (1.0 - 1e-9));
+    let multiple = [1.0, 2.0, 2.5, 5.0].into_iter().find(|multiple| multiple * power >= rough * 0.75);
     multiple.unwrap_or(10.0) * power
 }
 

@@ -12,7 +12,7 @@ pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -100,8 +100,8 @@ pub fn ellipsize(text: &str, room_px: f64, size_px: f64) -> String {
     characters[..head].iter().chain(std::iter::once(&'…')).chain(&characters[tail..]).collect()
 }
 
-/// Advance of a tabular digit in the widest of the usual interface fonts, as a share of the font size. A DOM measurement per label
-/// would cost a layout each; what depends on this is only room, never an anchor.
+/// Advance of a tabular digit in the widest of the usual interface fonts, as a share of the font size. A DOM
+/// measurement per label would cost a layout each; what depends on this is only room, never an anchor.
 const AVERAGE_ADVANCE: f64 = 0.64;
 
 /// About how wide `text` is.

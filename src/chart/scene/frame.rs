@@ -15,8 +15,8 @@ const TICK_LINE_PX: f64 = 20.0;
 /// A line with an axis title.
 const TITLE_LINE_PX: f64 = 17.0;
 /// One tick per so many pixels.
-const X_TICK_EVERY_PX: f64 = 84.0;
-const Y_TICK_EVERY_PX: f64 = 26.0;
+const X_TICK_EVERY_PX: f64 = 60.0;
+const Y_TICK_EVERY_PX: f64 = 25.0;
 
 /// Where the plot goes when the y axis has the given title and tick labels as wide as `label_room_px`.
 pub fn plot_area(viewport: &Viewport, label_room_px: f64, x_title: &str, y_title: &str) -> Rect {

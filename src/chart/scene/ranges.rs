@@ -118,7 +118,7 @@ pub fn layout(ranges: &Ranges, viewport: &Viewport, theme: &Theme) -> Scene {
 }
 
 fn axis(shapes: &mut Vec<Shape>, x: &AxisMap, plot: &Rect, title: &str, theme: &Theme) {
-    let (ticks, step) = x.ticks(((plot.width / 84.0) as usize).clamp(2, 12));
+    let (ticks, step) = x.ticks(((plot.width / 64.0) as usize).clamp(2, 12));
     for tick in ticks {
         let px = x.px(tick);
         let color = if tick == 0.0 { theme.line2 } else { theme.grid };

@@ -55,7 +55,7 @@ impl Rect {
     pub fn clipped_to(&self, other: &Rect) -> Option<Rect> {
         let (left, top) = (self.x.max(other.x), self.y.max(other.y));
         let (right, bottom) = (self.right().min(other.right()), self.bottom().min(other.bottom()));
-        (right > left && bottom > top).then(|| Rect { x: left, y: top, width: right - left, height: bottom - top })
+        (right > left && bottom > top).then_some(Rect { x: left, y: top, width: right - left, height: bottom - top })
     }
 }
 
