@@ -2,7 +2,6 @@
 
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, HtmlElement, KeyboardEvent};
-use web_sys::{ScrollIntoViewOptions, ScrollLogicalPosition};
 
 /// Calls `handle` for every event of this type anywhere in the document, before the page's own handlers, for the
 /// life of the page.
@@ -29,20 +28,13 @@ pub fn focus_element(selector: &str) {
     }
 }
 
-/// Scrolls as little as needed for the first element that matches to be seen.
-pub fn scroll_into_view(selector: &str) {
-    if let Some(element) = element(selector) {
-        let options = ScrollIntoViewOptions::new();
-        options.set_block(ScrollLogicalPosition::Nearest);
-        element.scroll_into_view_with_scroll_into_view_options(&options);
-    }
-}
-
-/// Clicks the first element that matches, as the user would.
-pub fn click_element(selector: &str) {
-    if let Some(element) = element(selector) {
+/// Clicks the first element that matches, as the user would; `false` where there is none.
+pub fn click_element(selector: &str) -> bool {
+    let found = element(selector);
+    if let Some(element) = &found {
         element.click();
     }
+    found.is_some()
 }
 
 /// Whether a key goes into a field, where a letter is text and no command.

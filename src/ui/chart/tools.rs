@@ -163,6 +163,9 @@ fn ExportMenu(state: ChartState) -> impl IntoView {
                 </span>
             </Show>
         </span>
+        // What Ctrl+Shift+E and Ctrl+Alt+E press on the chart that has the focus, or on the first one.
+        <button type="button" hidden data-export="png" on:click=move |_| export(state, Format::Png, problem)></button>
+        <button type="button" hidden data-export="svg" on:click=move |_| export(state, Format::Svg, problem)></button>
         {move || problem.get().map(|problem| view! { <span class="chart-problem" role="alert">{problem}</span> })}
     }
 }
