@@ -7,6 +7,7 @@
 
 mod broadcast;
 mod error;
+mod fake;
 mod integer;
 mod kernel;
 mod limits;

@@ -132,7 +132,7 @@ impl Plan {
             Some(Value::from_i64s(params.dtype, &scale_shape, &numbers).map_err(made)?)
         };
         if !scale.same_bits(&old_scale) {
-            self.set(scale_id, Some(scale));
+            self.state.put(scale_id, Some(scale)).map_err(made)?;
         }
         let same = match (&old_zero, &zero_point) {
             (None, None) => true,
@@ -140,7 +140,7 @@ impl Plan {
             _ => false,
         };
         if !same {
-            self.set(zero_id, zero_point);
+            self.state.put(zero_id, zero_point).map_err(made)?;
         }
         Ok(())
     }

@@ -225,20 +225,10 @@ impl Plan {
                 input_ids.push(compiler.define(Some(input.name()), None, false));
             }
         }
-        let sandwiches = match semantics {
-            Semantics::Integer => find_sandwiches(&flat),
-            Semantics::Simulate => Ok(Vec::new()),
-        };
-        let sandwiches = sandwiches.map_err(|message| EngineError::Graph { place: "the graph".to_owned(), message })?;
-        let mut sandwiches: HashMap<usize, _> = sandwiches.into_iter().map(|s| (s.quantize, s)).collect();
         let mut steps = Vec::with_capacity(flat.len());
-        for (position, (node, kernel)) in flat.iter().zip(kernels).enumerate() {
-            let Some(kernel) = kernel else { continue };
-            let step = compiler.step(node, kernel)?;
-            if let Some(sandwich) = sandwiches.remove(&position) {
-                steps.push(compiler.integer_step(node, &step, sandwich)?);
-            } else {
-                steps.push(step);
+        for (node, kernel) in flat.iter().zip(kernels) {
+            if let Some(kernel) = kernel {
+                steps.push(compiler.step(node, kernel)?);
             }
         }
         let outputs: Vec<String> = graph.output.iter().map(|o| o.name().to_owned()).collect();
@@ -249,6 +239,9 @@ impl Plan {
                     message: "no node makes this value".to_owned(),
                 });
             }
+        }
+        if semantics == Semantics::Integer {
+            compiler.use_integer_kernels(&flat, &mut steps, &outputs)?;
         }
         let observed = match options.observe {
             Observe::All => {
@@ -334,7 +327,7 @@ impl Compiler {
             needed: true,
         };
         if constant {
-            let results = step.compute(&self.values, &self.constant)?;
+            let results = step.compute(|id| Some((self.values.get(id)?.clone()?, self.constant.get(id) == Some(&true))))?;
             for (id, value) in step.outputs.iter().zip(results) {
                 if let Some(slot) = id.and_then(|id| self.values.get_mut(id)) {
                     *slot = Some(value);
@@ -344,29 +337,26 @@ impl Compiler {
         Ok(step)
     }
 
-    /// The step of a QuantizeLinear whose codes come from an integer kernel.
-    fn integer_step(
+    /// Gives the QuantizeLinear nodes of complete sandwiches their codes from integer kernels.
+    fn use_integer_kernels(
         &mut self,
-        flat: &FlatNode,
-        float: &Step,
-        sandwich: super::integer::Sandwich,
-    ) -> Result<Step, EngineError> {
-        let mut virtual_node = flat.clone();
-        virtual_node.proto.op_type = Some(sandwich.op_type.to_owned());
-        virtual_node.proto.input = sandwich.inputs;
-        let mut inputs: Vec<Option<usize>> =
-            virtual_node.proto.input.iter().map(|name| self.names.get(name).copied()).collect();
-        // The same names give the same slots, so edits reach the integer kernel too.
-        self.redirect_params(&virtual_node, &mut inputs);
-        Ok(Step {
-            label: float.label.clone(),
-            op_type: float.op_type.clone(),
-            kernel: sandwich.kernel,
-            inputs,
-            outputs: float.outputs.clone(),
-            constant: false,
-            needed: true,
-        })
+        flat: &[FlatNode],
+        steps: &mut [Step],
+        outputs: &[String],
+    ) -> Result<(), EngineError> {
+        let constant = |name: &str| self.names.get(name).filter(|&&id| self.constant[id]).and_then(|&id| self.values[id].clone());
+        let found = find_sandwiches(flat, &constant, outputs);
+        let found = found.map_err(|message| EngineError::Graph { place: "the graph".to_owned(), message })?;
+        for sandwich in found {
+            let Some(step) = steps.get_mut(sandwich.quantize).filter(|step| !step.constant) else { continue };
+            let id = |name: &String| self.names.get(name).copied();
+            let mut inputs: Vec<Option<usize>> = sandwich.node.input.iter().map(id).collect();
+            // The same names give the same slots, so edits reach the integer kernel too.
+            self.redirect_params(&FlatNode { proto: sandwich.node, opset: 1, captured: Vec::new() }, &mut inputs);
+            step.inputs = inputs;
+            step.kernel = sandwich.kernel;
+        }
+        Ok(())
     }
 }
 

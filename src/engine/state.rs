@@ -1,11 +1,14 @@
 //! The values of the last run and what has to be computed again.
 
 use super::error::EngineError;
+use super::fake::fake_quantize;
 use super::kernel::Input;
 use super::plan::{InputFact, Observe, Plan, Step};
-use super::value::Value;
+use super::value::{KernelError, Value};
+use crate::quant::QuantParams;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// What a re-run did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,34 +25,72 @@ pub(super) struct State {
     pub constant: Vec<bool>,
     /// Values that changed since their readers were computed.
     pub changed: Vec<bool>,
+    /// Values that their readers see rounded.
+    pub fake: HashMap<usize, QuantParams>,
+    rounded: HashMap<usize, Value>,
     pub has_run: bool,
 }
 
 impl State {
     pub fn new(values: Vec<Option<Value>>, constant: Vec<bool>) -> Self {
         let changed = vec![false; values.len()];
-        State { values, constant, changed, has_run: false }
+        State { values, constant, changed, fake: HashMap::new(), rounded: HashMap::new(), has_run: false }
+    }
+
+    /// A value as its readers see it.
+    pub fn seen(&self, id: usize) -> Option<&Value> {
+        self.rounded.get(&id).or_else(|| self.values.get(id)?.as_ref())
+    }
+
+    /// Replaces a value and marks it as changed.
+    pub fn put(&mut self, id: usize, value: Option<Value>) -> Result<(), KernelError> {
+        if let Some(slot) = self.values.get_mut(id) {
+            *slot = value;
+        }
+        self.refresh(id)
+    }
+
+    /// Rounds a value anew for its readers, who have to be computed again.
+    pub fn refresh(&mut self, id: usize) -> Result<(), KernelError> {
+        if let Some(changed) = self.changed.get_mut(id) {
+            *changed = true;
+        }
+        self.rounded.remove(&id);
+        if let (Some(params), Some(Some(value))) = (self.fake.get(&id), self.values.get(id)) {
+            let rounded = fake_quantize(value, params)?;
+            self.rounded.insert(id, rounded);
+        }
+        Ok(())
+    }
+
+    /// Forgets a value nobody needs any more.
+    fn drop_value(&mut self, id: usize) {
+        if let Some(slot) = self.values.get_mut(id) {
+            *slot = None;
+        }
+        self.rounded.remove(&id);
+    }
+
+    fn has_changed(&self, id: usize) -> bool {
+        self.changed.get(id) == Some(&true)
     }
 }
 
 impl Step {
-    /// Computes the node's outputs, one value per output position.
-    pub(super) fn compute(&mut self, values: &[Option<Value>], constant: &[bool]) -> Result<Vec<Value>, EngineError> {
-        let inputs: Vec<Option<Input>> = self
-            .inputs
-            .iter()
-            .map(|id| {
-                let id = (*id)?;
-                Some(Input { value: values.get(id)?.clone()?, constant: constant.get(id).copied().unwrap_or(false) })
-            })
-            .collect();
+    /// Computes the node's outputs, one value per output position. `read` gives a value and whether it is constant.
+    pub(super) fn compute(
+        &mut self,
+        read: impl Fn(usize) -> Option<(Value, bool)>,
+    ) -> Result<Vec<Value>, EngineError> {
+        let input = |id: &Option<usize>| (*id).and_then(&read).map(|(value, constant)| Input { value, constant });
+        let inputs: Vec<Option<Input>> = self.inputs.iter().map(input).collect();
         let last = inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         let results = self.kernel.run(inputs.get(..last).unwrap_or(&inputs));
-        results.map_err(|message| EngineError::Node {
-            node: self.label.clone(),
-            op_type: self.op_type.clone(),
-            message,
-        })
+        results.map_err(|message| self.failure(message))
+    }
+
+    fn failure(&self, message: String) -> EngineError {
+        EngineError::Node { node: self.label.clone(), op_type: self.op_type.clone(), message }
     }
 }
 
@@ -88,8 +129,9 @@ impl Plan {
                 expected: "one of the model's inputs".to_owned(),
             });
         }
-        for (id, value) in self.input_ids.clone().into_iter().zip(given) {
-            self.set(id, Some(value));
+        for ((&id, fact), value) in self.input_ids.iter().zip(&self.inputs).zip(given) {
+            let put = self.state.put(id, Some(value));
+            put.map_err(|message| EngineError::Params { scale: fact.name.clone(), message })?;
         }
         self.state.has_run = false;
         self.compute(true)?;
@@ -116,46 +158,31 @@ impl Plan {
         self.state.values.get(id)?.as_ref()?.to_plain().ok()
     }
 
-    pub(super) fn set(&mut self, id: usize, value: Option<Value>) {
-        if let Some(slot) = self.state.values.get_mut(id) {
-            *slot = value;
-        }
-        if let Some(changed) = self.state.changed.get_mut(id) {
-            *changed = true;
-        }
-    }
-
     /// Runs every step with a changed input, or all that are not constant.
     fn compute(&mut self, everything: bool) -> Result<Dirty, EngineError> {
         let mut dirty = Dirty::default();
         let last_use = (self.options.observe == Observe::OutputsOnly).then(|| self.last_use());
         let (steps, state) = (&mut self.steps, &mut self.state);
         for (position, step) in steps.iter_mut().enumerate() {
-            let touched = step.inputs.iter().flatten().any(|&id| state.changed.get(id).copied().unwrap_or(false));
+            let touched = step.inputs.iter().flatten().any(|&id| state.has_changed(id));
             if !(step.needed && (touched || (everything && !step.constant))) {
                 continue;
             }
-            let results = step.compute(&state.values, &state.constant)?;
+            let read = |id| Some((state.seen(id)?.clone(), state.constant.get(id) == Some(&true)));
+            let results = step.compute(read)?;
             dirty.nodes += 1;
             for (id, value) in step.outputs.iter().zip(results) {
                 let Some(id) = *id else { continue };
-                let same = state.values.get(id).and_then(Option::as_ref).is_some_and(|old| old.same_bits(&value));
-                if !same {
-                    if let Some(slot) = state.values.get_mut(id) {
-                        *slot = Some(value);
-                    }
-                    if let Some(changed) = state.changed.get_mut(id) {
-                        *changed = true;
-                    }
+                let old = state.values.get(id).and_then(Option::as_ref);
+                if !old.is_some_and(|old| old.same_bits(&value)) {
+                    state.put(id, Some(value)).map_err(|message| step.failure(message))?;
                 }
             }
             for &id in last_use.iter().filter_map(|l| l.get(position)).flatten() {
-                if let Some(slot) = state.values.get_mut(id) {
-                    *slot = None;
-                }
+                state.drop_value(id);
             }
         }
-        let changed = |name: &&String| self.names.get(*name).is_some_and(|&id| state.changed.get(id) == Some(&true));
+        let changed = |name: &&String| self.names.get(*name).is_some_and(|&id| state.has_changed(id));
         dirty.values = self.observed.iter().filter(changed).cloned().collect();
         state.changed.fill(false);
         Ok(dirty)

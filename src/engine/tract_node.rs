@@ -9,6 +9,8 @@ use super::kernel::{Inputs, Kernel};
 use super::limits;
 use super::lower::FlatNode;
 use super::value::{KernelError, Value, carrier};
+use crate::onnx::NodeExt;
+use crate::onnx::proto::NodeProto;
 use crate::tensor::DType;
 use prost::Message;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -103,6 +105,7 @@ impl TractNode {
             return Err("the operator is not known to the engine".to_owned());
         }
         limits::check_attributes(&flat.proto)?;
+        check_bodies(&flat.proto)?;
         let bytes = flat.proto.encode_to_vec();
         let mut node = pb::NodeProto::decode(bytes.as_slice()).map_err(|e| e.to_string())?;
         node.domain = String::new();
@@ -304,6 +307,27 @@ fn guarded<T>(work: impl FnOnce() -> tract_onnx::prelude::TractResult<T>) -> Res
         }
         Err(_) => Err("the computation failed inside the engine".to_owned()),
     }
+}
+
+/// The bodies of `If`, `Loop` and `Scan` run inside tract as a whole, so they may hold only what tract computes itself.
+fn check_bodies(node: &NodeProto) -> Result<(), KernelError> {
+    for graph in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+        for inner in &graph.node {
+            let op_type = inner.op_type();
+            let ours = op_type.contains("Quantize") || op_type.starts_with("QLinear") || op_type.ends_with("Integer");
+            if ours || !inner.domain_name().is_empty() || !knows(op_type) {
+                return Err(format!("its body holds {op_type}, which the engine does not run inside of a body"));
+            }
+            limits::check_attributes(inner)?;
+            check_bodies(inner)?;
+        }
+        let typed = |t: &crate::onnx::proto::TensorProto| DType::from_onnx(t.data_type());
+        let narrow = |d: DType| d.is_float() && !matches!(d, DType::Float32 | DType::Float64);
+        if let Some(bad) = graph.initializer.iter().filter_map(typed).find(|&d| narrow(d) || d.bits().unwrap_or(0) < 8) {
+            return Err(format!("its body holds a constant of type {bad}"));
+        }
+    }
+    Ok(())
 }
 
 fn constant_proto(name: &str, value: &Value) -> Result<pb::TensorProto, KernelError> {

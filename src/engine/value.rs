@@ -90,6 +90,22 @@ impl Value {
         Self::new(dtype, Arc::new(tensor))
     }
 
+    /// A value whose elements `fill` writes; they are 0 before.
+    pub fn build<T: Carried>(
+        dtype: DType,
+        shape: &[usize],
+        fill: impl FnOnce(&mut [T]) -> Result<(), KernelError>,
+    ) -> Result<Self, KernelError> {
+        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if count.is_none_or(|count| count > super::limits::MAX_ELEMENTS) {
+            return Err(format!("a tensor of shape {shape:?} is larger than the engine's limit"));
+        }
+        let mut tensor = Tensor::zero_dt(T::datum_type(), shape).map_err(|e| e.to_string())?;
+        let mut plain = tensor.try_as_plain_ram_mut().map_err(|e| e.to_string())?;
+        fill(plain.as_slice_mut::<T>().map_err(|e| e.to_string())?)?;
+        Self::new(dtype, Arc::new(tensor))
+    }
+
     /// A value of the type tract computed.
     pub fn of_tract(tensor: Arc<Tensor>) -> Result<Self, KernelError> {
         let tensor = match tensor.datum_type() {

@@ -75,7 +75,7 @@ pub fn npz(path: &Path) -> BTreeMap<String, Tensor> {
             let mut entry = archive.by_index(index).unwrap();
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
-            (entry.name().trim_end_matches(".npy").to_owned(), npy(&bytes))
+            (entry.name().unwrap().trim_end_matches(".npy").to_owned(), npy(&bytes))
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! `ConvInteger` and `QLinearConv`.
 
 use super::{Affine, EXACT_F32, centered, code_range, exact_sums, reach};
-use crate::engine::kernel::linear::zero_points;
+use crate::engine::kernel::linear::{round_steps, zero_points};
 use crate::engine::kernel::{Input, Inputs, Kernel, optional, required};
 use crate::engine::lower::FlatNode;
 use crate::engine::tract_node::TractNode;
@@ -159,22 +159,28 @@ pub(super) fn requantize(
     dtype: DType,
 ) -> Result<Value, KernelError> {
     let (low, high) = code_range(dtype)?;
-    let (low_step, high_step) = ((low - zero_point) as f32, (high - zero_point) as f32);
     let accumulators = exact_sums(sums)?;
-    let mut y = vec![0i32; accumulators.len()];
     let inner = channels.inner.max(1);
-    for (run, (y, sums)) in y.chunks_mut(inner).zip(accumulators.chunks(inner)).enumerate() {
-        let channel = run % channels.count.max(1);
-        let multiplier = multipliers.get(channel).or(multipliers.first()).copied().unwrap_or(f32::NAN);
-        let offset = bias.and_then(|b| b.get(channel)).copied().unwrap_or(0);
-        for (y, &sum) in y.iter_mut().zip(sums) {
-            let steps = sum.wrapping_add(offset) as f32 * multiplier;
-            let steps = if steps > low_step { steps } else { low_step };
-            let steps = if steps < high_step { steps } else { high_step };
-            // Rounds half to even: see `kernel::linear`.
-            const ROUNDER: f32 = 12_582_912.0;
-            *y = (steps + ROUNDER).to_bits() as i32 - ROUNDER.to_bits() as i32 + zero_point;
-        }
+    macro_rules! narrow {
+        ($t:ty) => {
+            Value::build(dtype, sums.shape(), |y: &mut [$t]| {
+                for (run, (y, sums)) in y.chunks_mut(inner).zip(accumulators.chunks(inner)).enumerate() {
+                    let channel = run % channels.count.max(1);
+                    let multiplier = multipliers.get(channel).or(multipliers.first()).copied().unwrap_or(f32::NAN);
+                    let offset = bias.and_then(|b| b.get(channel)).copied().unwrap_or(0);
+                    let steps = |sum: i32| sum.wrapping_add(offset) as f32 * multiplier;
+                    y.iter_mut().zip(sums).for_each(|(y, &sum)| {
+                        *y = round_steps(steps(sum), zero_point, (low, high)) as $t;
+                    });
+                }
+                Ok(())
+            })
+        };
     }
-    super::from_codes(dtype, sums.shape(), y)
+    match dtype {
+        DType::Uint8 | DType::Uint4 | DType::Uint2 => narrow!(u8),
+        DType::Int8 | DType::Int4 | DType::Int2 => narrow!(i8),
+        DType::Uint16 => narrow!(u16),
+        _ => narrow!(i16),
+    }
 }

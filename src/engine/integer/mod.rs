@@ -22,7 +22,7 @@ use crate::onnx::NodeExt;
 use crate::tensor::{Channels, DType};
 
 pub(crate) use matmul::matmul_integers;
-pub(crate) use sandwich::{Sandwich, find as find_sandwiches};
+pub(crate) use sandwich::find as find_sandwiches;
 
 /// The kernel of an integer operator; `None` for other operators.
 pub(super) fn build(flat: &FlatNode, semantics: Semantics) -> Result<Option<Box<dyn Kernel>>, KernelError> {
@@ -92,8 +92,8 @@ pub(crate) fn code_range(dtype: DType) -> Result<(i32, i32), KernelError> {
 }
 
 /// `saturate(round_half_even(steps) + zero_point)`; NaN gives the smallest code.
-pub(crate) fn saturate(steps: f32, zero_point: i32, (low, high): (i32, i32)) -> i32 {
-    crate::quant::quantize(steps, 1.0, zero_point, low, high)
+pub(crate) fn saturate(steps: f32, zero_point: i32, range: (i32, i32)) -> i32 {
+    super::kernel::linear::round_steps(steps, zero_point, range)
 }
 
 /// Codes of any 8 or 16 bit type as `i32`.
@@ -115,18 +115,34 @@ pub(crate) fn from_codes(dtype: DType, shape: &[usize], codes: Vec<i32>) -> Resu
     }
 }
 
-/// `codes - zero_point` as numbers of a float type, with the largest magnitude any code of the type can give.
+/// `codes - zero_point` as whole numbers in f32, or f64 where `wide`. Zero points are one, or one per channel.
 pub(crate) fn centered(x: &Value, zero_points: &[i32], channels: Channels, wide: bool) -> Result<Value, KernelError> {
-    let at = |index: usize| zero_points.get(channels.of(index)).or(zero_points.first()).copied().unwrap_or(0);
-    let codes = codes(x)?;
-    let differences: Vec<i32> = match zero_points {
-        [] | [0] => codes,
-        &[one] => codes.into_iter().map(|q| q - one).collect(),
-        _ => codes.into_iter().enumerate().map(|(index, q)| q - at(index)).collect(),
-    };
-    match wide {
-        false => Value::from_vec(DType::Float32, x.shape(), differences.into_iter().map(|d| d as f32).collect()),
-        true => Value::from_vec(DType::Float64, x.shape(), differences.into_iter().map(f64::from).collect()),
+    let zero_point = |channel: usize| zero_points.get(channel).or(zero_points.first()).copied().unwrap_or(0);
+    // With one zero point the whole tensor is one run.
+    let (inner, count) =
+        if zero_points.len() > 1 { (channels.inner.max(1), channels.count.max(1)) } else { (x.len().max(1), 1) };
+    macro_rules! subtract {
+        ($from:ty, $to:ty, $dtype:expr) => {{
+            let codes = x.slice::<$from>()?;
+            Value::build($dtype, x.shape(), |y: &mut [$to]| {
+                for (run, (y, codes)) in y.chunks_mut(inner).zip(codes.chunks(inner)).enumerate() {
+                    let zero_point = zero_point(run % count);
+                    y.iter_mut().zip(codes).for_each(|(y, &q)| *y = (i32::from(q) - zero_point) as $to);
+                }
+                Ok(())
+            })
+        }};
+    }
+    code_range(x.dtype())?;
+    match (x.dtype(), wide) {
+        (DType::Uint8 | DType::Uint4 | DType::Uint2, false) => subtract!(u8, f32, DType::Float32),
+        (DType::Int8 | DType::Int4 | DType::Int2, false) => subtract!(i8, f32, DType::Float32),
+        (DType::Uint16, false) => subtract!(u16, f32, DType::Float32),
+        (_, false) => subtract!(i16, f32, DType::Float32),
+        (DType::Uint8 | DType::Uint4 | DType::Uint2, true) => subtract!(u8, f64, DType::Float64),
+        (DType::Int8 | DType::Int4 | DType::Int2, true) => subtract!(i8, f64, DType::Float64),
+        (DType::Uint16, true) => subtract!(u16, f64, DType::Float64),
+        (_, true) => subtract!(i16, f64, DType::Float64),
     }
 }
 

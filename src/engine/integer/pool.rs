@@ -36,6 +36,9 @@ impl AveragePool {
         if kernel.is_empty() {
             return Err("the attribute kernel_shape is missing".to_owned());
         }
+        if NodeExt::ints(node, "dilations").iter().any(|&d| d != 1) {
+            return Err("dilated average pooling is not known to the engine".to_owned());
+        }
         let or = |name: &str, default: i64, count: usize| match NodeExt::ints(node, name) {
             [] => Ok(vec![default; count]),
             given if given.len() == count => Ok(given.to_vec()),

@@ -95,8 +95,7 @@ impl Kernel for Simulated {
             let layout = Layout::of(x.shape(), scale, self.weight_axis, 0)?;
             let scale = scale.to_f32s()?;
             let zero_points = zero_points(optional(inputs, site.zero_point), scale.len())?;
-            let mut value =
-                Value::from_vec(DType::Float32, x.shape(), dequantize_value(x, &scale, &zero_points, layout)?)?;
+            let mut value = dequantize_value(x, &scale, &zero_points, layout)?;
             if self.channels_last && position == 0 {
                 value = value.permuted(&to_first)?;
             }

@@ -73,19 +73,22 @@ impl Layout {
 /// plain arithmetic that every compiler turns into SIMD (1.5 x 2^23: the sum has no fraction bits left).
 const ROUNDER: f32 = 12_582_912.0;
 
-/// `saturate(round_half_even(x / scale) + zero_point)` over a slice, equal to [`crate::quant::quantize`] for every
-/// input; `low` and `high` are those of a type of up to 16 bits.
+/// `saturate(round_half_even(steps) + zero_point)` for a type of up to 16 bits, equal to [`crate::quant::quantize`] for
+/// every input: NaN gives `range.0`.
+#[inline(always)]
+pub(crate) fn round_steps(steps: f32, zero_point: i32, range: (i32, i32)) -> i32 {
+    let (low, high) = ((range.0 - zero_point) as f32, (range.1 - zero_point) as f32);
+    // Written as comparisons so that NaN gives `low`.
+    let steps = if steps > low { steps } else { low };
+    let steps = if steps < high { steps } else { high };
+    // The integer sits in the low mantissa bits of the sum.
+    (steps + ROUNDER).to_bits() as i32 - ROUNDER.to_bits() as i32 + zero_point
+}
+
+/// `saturate(round_half_even(x / scale) + zero_point)` over a slice.
 #[inline(always)]
 fn quantize_run<T>(x: &[f32], y: &mut [T], scale: f32, zero_point: i32, range: (i32, i32), narrow: impl Fn(i32) -> T) {
-    let (low, high) = ((range.0 - zero_point) as f32, (range.1 - zero_point) as f32);
-    for (y, &x) in y.iter_mut().zip(x) {
-        let steps = x / scale;
-        // Written as comparisons so that NaN gives `low`.
-        let steps = if steps > low { steps } else { low };
-        let steps = if steps < high { steps } else { high };
-        // The integer sits in the low mantissa bits of the sum.
-        *y = narrow((steps + ROUNDER).to_bits() as i32 - ROUNDER.to_bits() as i32 + zero_point);
-    }
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = narrow(round_steps(x / scale, zero_point, range)));
 }
 
 /// Zero points as integers, one per scale; all 0 where there is no zero point.
@@ -102,7 +105,7 @@ pub(crate) fn zero_points(zero_point: Option<&Value>, scales: usize) -> Result<V
     }
 }
 
-/// Quantizes f32 numbers to `dtype`; `precision` is the type the quotient is rounded to before it is rounded to steps.
+/// Quantizes f32 numbers to an integer type of up to 16 bits.
 pub(crate) fn quantize_value(
     x: &[f32],
     shape: &[usize],
@@ -113,16 +116,17 @@ pub(crate) fn quantize_value(
 ) -> Result<Value, KernelError> {
     macro_rules! integers {
         ($t:ty) => {{
-            let mut y = vec![0 as $t; x.len()];
             let range = dtype.int_range().map_or((0, 0), |(low, high)| (low as i32, high as i32));
-            layout.runs(x.len(), |start, end, at| {
-                if let (Some(x), Some(y), Some(&scale), Some(&zero_point)) =
-                    (x.get(start..end), y.get_mut(start..end), scales.get(at), zero_points.get(at))
-                {
-                    quantize_run(x, y, scale, zero_point, range, |v| v as $t);
-                }
-            });
-            Value::from_vec(dtype, shape, y)
+            Value::build(dtype, shape, |y: &mut [$t]| {
+                layout.runs(x.len(), |start, end, at| {
+                    if let (Some(x), Some(y), Some(&scale), Some(&zero_point)) =
+                        (x.get(start..end), y.get_mut(start..end), scales.get(at), zero_points.get(at))
+                    {
+                        quantize_run(x, y, scale, zero_point, range, |v| v as $t);
+                    }
+                });
+                Ok(())
+            })
         }};
     }
     match dtype {
@@ -233,57 +237,51 @@ impl Dequantize {
     }
 }
 
-/// `scale x (q - zero_point)`: the difference in integers, the product in f32.
-fn dequantize_integers(
-    x: &Value,
-    scales: &[f32],
-    zero_points: &[i32],
-    layout: Layout,
-) -> Result<Vec<f32>, KernelError> {
-    let mut y = vec![0f32; x.len()];
-    macro_rules! integers {
-        ($t:ty, $wide:ty) => {{
-            let x = x.slice::<$t>()?;
-            layout.runs(x.len(), |start, end, at| {
-                if let (Some(x), Some(y), Some(&scale), Some(&zero_point)) =
-                    (x.get(start..end), y.get_mut(start..end), scales.get(at), zero_points.get(at))
-                {
-                    let zero_point = zero_point as $wide;
-                    y.iter_mut().zip(x).for_each(|(y, &q)| *y = (q as $wide - zero_point) as f32 * scale);
-                }
-            });
-        }};
-    }
-    match x.dtype() {
-        DType::Int8 | DType::Int4 | DType::Int2 => integers!(i8, i32),
-        DType::Uint8 | DType::Uint4 | DType::Uint2 => integers!(u8, i32),
-        DType::Int16 => integers!(i16, i32),
-        DType::Uint16 => integers!(u16, i32),
-        // A difference of two 32-bit integers needs 33 bits.
-        DType::Int32 => integers!(i32, i64),
-        other => return Err(format!("DequantizeLinear reads no {other}")),
-    }
-    Ok(y)
-}
-
-/// Dequantizes a value of any quantized type to f32 numbers.
+/// `scale x (q - zero_point)` for a value of any quantized type, as float32: the difference in integers, the product in
+/// f32.
 pub(crate) fn dequantize_value(
     x: &Value,
     scales: &[f32],
     zero_points: &[i32],
     layout: Layout,
-) -> Result<Vec<f32>, KernelError> {
-    if x.dtype().is_int() {
-        return dequantize_integers(x, scales, zero_points, layout);
+) -> Result<Value, KernelError> {
+    macro_rules! integers {
+        ($t:ty, $wide:ty) => {{
+            let x = x.slice::<$t>()?;
+            move |y: &mut [f32]| {
+                layout.runs(x.len(), |start, end, at| {
+                    if let (Some(x), Some(y), Some(&scale), Some(&zero_point)) =
+                        (x.get(start..end), y.get_mut(start..end), scales.get(at), zero_points.get(at))
+                    {
+                        let zero_point = zero_point as $wide;
+                        y.iter_mut().zip(x).for_each(|(y, &q)| *y = (q as $wide - zero_point) as f32 * scale);
+                    }
+                });
+                Ok(())
+            }
+        }};
     }
-    let x = x.f32s()?;
-    let mut y = vec![0f32; x.len()];
-    layout.runs(x.len(), |start, end, at| {
-        if let (Some(x), Some(y), Some(&scale)) = (x.get(start..end), y.get_mut(start..end), scales.get(at)) {
-            y.iter_mut().zip(x).for_each(|(y, &q)| *y = q * scale);
+    let (dtype, shape) = (DType::Float32, x.shape());
+    match x.dtype() {
+        DType::Int8 | DType::Int4 | DType::Int2 => Value::build(dtype, shape, integers!(i8, i32)),
+        DType::Uint8 | DType::Uint4 | DType::Uint2 => Value::build(dtype, shape, integers!(u8, i32)),
+        DType::Int16 => Value::build(dtype, shape, integers!(i16, i32)),
+        DType::Uint16 => Value::build(dtype, shape, integers!(u16, i32)),
+        // A difference of two 32-bit integers needs 33 bits.
+        DType::Int32 => Value::build(dtype, shape, integers!(i32, i64)),
+        float if float.is_float() => {
+            let x = x.f32s()?;
+            Value::build(dtype, shape, |y: &mut [f32]| {
+                layout.runs(x.len(), |start, end, at| {
+                    if let (Some(x), Some(y), Some(&scale)) = (x.get(start..end), y.get_mut(start..end), scales.get(at)) {
+                        y.iter_mut().zip(x).for_each(|(y, &q)| *y = q * scale);
+                    }
+                });
+                Ok(())
+            })
         }
-    });
-    Ok(y)
+        other => Err(format!("DequantizeLinear reads no {other}")),
+    }
 }
 
 impl Kernel for Dequantize {
@@ -294,7 +292,7 @@ impl Kernel for Dequantize {
         let zero_points = zero_points(zero_point, scales.len())?;
         let y = dequantize_value(x, &scales, &zero_points, layout)?;
         let dtype = self.output_dtype.unwrap_or(scale.dtype());
-        Ok(vec![Value::from_vec(DType::Float32, x.shape(), y)?.retyped(dtype)?])
+        Ok(vec![y.retyped(dtype)?])
     }
 }
 
