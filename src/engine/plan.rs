@@ -1,6 +1,7 @@
 //! A document made ready to run.
 
-use super::error::{EngineError, UnsupportedNode};
+use super::error::EngineError;
+use super::terms::{Semantics, UnsupportedNode};
 use super::integer::find_sandwiches;
 use super::kernel::{self, Kernel};
 use super::lower::{FlatNode, flatten, label};
@@ -14,18 +15,6 @@ use crate::onnx::{Document, NodeExt, tensor_from_proto};
 use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
-
-/// What an integer operator computes. The user always sees which one he is looking at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Semantics {
-    /// f32 between dequantize and quantize, as ONNX Runtime does with graph optimizations disabled. QOperator nodes are
-    /// dequantize - operator - quantize.
-    Simulate,
-    /// Integer arithmetic with ONNX Runtime's requantization, as an int8 device does it: bit for bit its QOperator
-    /// kernels. In a QDQ file each complete sandwich (all inputs of an operator dequantized, its one reader a
-    /// QuantizeLinear) gets its codes from the integer kernel; what is not complete is simulated.
-    Integer,
-}
 
 /// Which values a run keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,9 @@
 
 mod client;
 mod protocol;
+#[cfg(feature = "engine")]
 mod serve;
+#[cfg(feature = "engine")]
 pub mod service;
 
 pub use client::{Answer, Client, ClientError};
@@ -14,4 +16,5 @@ pub use protocol::*;
 pub use crate::analysis::{ActivationView, FeatureMap, FeatureMaps, ParameterSummary, Prediction, Predictions, ScoreKind};
 pub use crate::engine::Semantics;
 pub use crate::import::{Colour, Layout, PixelRange, Preprocess, Resize};
+#[cfg(feature = "engine")]
 pub use serve::serve;
