@@ -29,7 +29,7 @@ pub enum Request {
     Inspect(LayerId),
     /// Histograms of a layer's parameter, every variant on one bin grid.
     Distribution(DistributionQuery),
-    /// min..max of every layer's weights, for all variants.
+    /// min..max of every layer's first parameter, for all variants.
     Ranges,
     /// Run every open model on one input and keep all intermediate tensors.
     Run(RunOrder),
@@ -381,7 +381,7 @@ pub struct DistributionSeries {
     pub inside: Inside,
 }
 
-/// A row of the range overview: one parameter of one layer.
+/// A row of the range overview: one layer's first parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RangeRow {
     /// Position of the layer in the list.

@@ -170,10 +170,10 @@ fn Pager(
     view! {
         <div class="pager" role="group" aria-label=label class:hidden=move || count.get() == 0>
             <b>{label}</b>
-            <button type="button" class="ghost" aria-label=format!("{label}: previous page") disabled=move || first.get() == 0
+            <button type="button" class="ghost" aria-label=format!("{label}: previous page") disabled=move || { first.get() == 0 }
                 on:click=move |_| first.update(|first| *first = first.saturating_sub(per_page))>"‹"</button>
             <span class="hint">{move || format!("{} to {} of {}", format::grouped(first.get() as u64), format::grouped(last().saturating_sub(1) as u64), format::grouped(count.get() as u64))}</span>
-            <button type="button" class="ghost" aria-label=format!("{label}: next page") disabled=move || last() >= count.get()
+            <button type="button" class="ghost" aria-label=format!("{label}: next page") disabled=move || { last() >= count.get() }
                 on:click=move |_| first.update(|first| *first += per_page)>"›"</button>
         </div>
     }

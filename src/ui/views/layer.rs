@@ -24,8 +24,8 @@ pub fn LayerView() -> impl IntoView {
     view! {
         {move || selected.get().map(|row| view! {
             <div class="title">
-                <h2>{row.name.clone()}</h2>
-                <span>{row.op.clone()}" "{row.detail.clone()}</span>
+                <h2 class="name">{row.name.clone()}</h2>
+                <span class="sub">{row.op.clone()}" "{row.detail.clone()}</span>
             </div>
         })}
         <Show when=move || selected.with(Option::is_none)>

@@ -18,10 +18,10 @@ pub fn Overview() -> impl IntoView {
         move || session.workspace.with(|workspace| workspace.models.is_empty() && workspace.sources.is_empty());
     view! {
         <Show when=nothing><Welcome /></Show>
-        <div class="two">
-            <For each=models key=|model| (model.id, model.name.clone()) let:model><ModelCard model /></For>
-        </div>
         <Show when=move || !models().is_empty()><WeightRanges /></Show>
+        <div class="two">
+            <For each=models key=|model| (model.id, model.issues.len(), model.name.clone()) let:model><ModelCard model /></For>
+        </div>
         <Show when=move || !unmatched().is_empty()>
             <section class="card" aria-label="Unmatched layers">
                 <header class="card-head"><h3>"Unmatched layers"</h3><small>"layers of one model that another does not have"</small></header>

@@ -16,7 +16,7 @@ pub fn RunView() -> impl IntoView {
         <Show when=nothing>
             <p class="empty card">"Open a model first: drop an .onnx file anywhere. Then choose an input here and run it through every open variant at once."</p>
         </Show>
-        <div class="two run">
+        <div class="run">
             <section class="card" aria-label="Input">
                 <header class="card-head"><h3>"Input"</h3></header>
                 <InputPicker />

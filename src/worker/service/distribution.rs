@@ -67,11 +67,13 @@ impl Service {
         Ok((Reply::Distribution(Distribution { query, window, series, absent }), None))
     }
 
-    /// min and max of every parameter's real values.
+    /// min and max of the real values of each layer's first parameter: a row per layer, so that the whole model fits one
+    /// screen. The first is the weight wherever there is one.
     pub(super) fn ranges(&self) -> Answered {
         let mut rows = Vec::new();
         for (layer, members) in self.layout.members.iter().enumerate() {
-            for parameter in 0..self.layout.rows[layer].parameters.len() {
+            if !self.layout.rows[layer].parameters.is_empty() {
+                let parameter = 0;
                 let range = |(model, member): (&OpenModel, &Option<super::align::Member>)| {
                     let value = member.as_ref()?.values.get(parameter)?.as_ref()?;
                     let view = model.weight(value)?.ok()?;

@@ -48,7 +48,7 @@ struct Content {
     width: Option<f64>,
 }
 
-fn content(layers: &[LayerRow], item: &Item) -> Option<Content> {
+fn content(layers: &[LayerRow], item: &Item, level: usize) -> Option<Content> {
     let widest = |layer: &LayerRow| layer.parameters.iter().filter_map(|p| p.width).reduce(f64::max);
     let all = layers.iter().filter_map(widest).reduce(f64::max).filter(|&width| width > 0.0);
     let share = |width: Option<f64>| Some(width? / all?);
@@ -64,9 +64,11 @@ fn content(layers: &[LayerRow], item: &Item) -> Option<Content> {
         Item::Layer(layer) => {
             let layer = layers.get(*layer)?;
             let (letter, class) = tile(&layer.op);
+            // Under its scope's row a layer goes by the rest of its name.
+            let own = layer.name.split_once('/').filter(|_| level > 1).map_or(layer.name.as_str(), |(_, own)| own);
             Some(Content {
-                label: layer.name.clone(),
-                title: format!("{} {}", layer.op, layer.detail),
+                label: own.to_owned(),
+                title: format!("{} {} {}", layer.name, layer.op, layer.detail),
                 letter,
                 class,
                 quantized: layer.quantized,
@@ -99,7 +101,7 @@ pub fn RowView(
 ) -> impl IntoView {
     let session = use_session();
     let Row { item, level, expanded } = row;
-    let shown = session.workspace.with_untracked(|workspace| content(&workspace.layers, &item))?;
+    let shown = session.workspace.with_untracked(|workspace| content(&workspace.layers, &item, level))?;
     let selected = {
         let item = item.clone();
         Memo::new(move |_| {
@@ -119,6 +121,7 @@ pub fn RowView(
                 .unwrap_or(false)
         })
     };
+    let is_scope = matches!(item, Item::Scope(_));
     let (clicked, folded) = (item.clone(), item.clone());
     let choose = move |_| {
         choose(session, &clicked);
@@ -148,7 +151,7 @@ pub fn RowView(
             <i class=format!("op {}", shown.class) aria-hidden="true">{shown.letter}</i>
             <span class="n">{shown.label}</span>
             {shown.quantized.then(|| view! { <span class="q" title="has quantization parameters">"Q"</span> })}
-            <span class="bar" aria-hidden="true">{shown.width.map(|share| view! { <u style=format!("width:{:.1}%", share * 100.0)></u> })}</span>
+            <span class="bar" class:hidden=is_scope aria-hidden="true">{shown.width.map(|share| view! { <u style=format!("width:{:.1}%", share * 100.0)></u> })}</span>
         </div>
     })
 }
