@@ -12,13 +12,14 @@ mod inspect;
 mod model;
 mod open;
 mod run;
+mod scores;
 mod source;
 
 use super::protocol::{Reply, Request, Workspace};
 use crate::problem::Problem;
 use align::Layout;
 use model::OpenModel;
-use run::LastRun;
+use run::{LastRun, Plans};
 use source::OpenSource;
 
 /// A file that came with a request; its bytes are read when they are needed.
@@ -83,6 +84,7 @@ pub struct Service {
     /// Files that were opened beside models and that a model may refer to.
     side_files: Vec<crate::import::SourceFile>,
     layout: Layout,
+    plans: Plans,
     last_run: Option<LastRun>,
 }
 
@@ -98,6 +100,8 @@ impl Service {
             Request::Open { paths } => self.open(paths, attachments, job).await,
             Request::CloseModel(id) => {
                 self.models.retain(|model| model.id != id);
+                // They went with their model: the next opening has nothing to say of them.
+                self.take_unused_side_files();
                 Ok(self.changed(Vec::new()))
             }
             Request::CloseSource(id) => {
@@ -124,6 +128,7 @@ impl Service {
     fn changed(&mut self, problems: Vec<Problem>) -> (Reply, Option<Vec<u8>>) {
         self.revision += 1;
         self.layout = Layout::of(&self.models);
+        self.plans.keep(&self.models);
         if let Some(run) = &mut self.last_run {
             run.keep(&self.models);
         }

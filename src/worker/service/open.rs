@@ -114,9 +114,7 @@ impl Service {
 
     /// A file that no open model refers to and that is nothing by itself is said, not kept.
     fn drop_unused_side_files(&mut self, problems: &mut Vec<Problem>) {
-        let wanted = |file: &SourceFile| self.models.iter().any(|model| refers_to(&model.document, &file.path));
-        let (kept, unused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.side_files).into_iter().partition(wanted);
-        self.side_files = kept;
+        let unused = self.take_unused_side_files();
         problems.extend(unused.into_iter().map(|file| Problem {
             file: file.path,
             place: "the file".to_owned(),
@@ -124,6 +122,14 @@ impl Service {
             expected: "a model, a data set, an image, an array, or the external data of an open model".to_owned(),
             advice: "If it belongs to a model, open the two together.".to_owned(),
         }));
+    }
+
+    /// Lets go of the side files that no open model refers to.
+    pub(super) fn take_unused_side_files(&mut self) -> Vec<SourceFile> {
+        let wanted = |file: &SourceFile| self.models.iter().any(|model| refers_to(&model.document, &file.path));
+        let (kept, unused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.side_files).into_iter().partition(wanted);
+        self.side_files = kept;
+        unused
     }
 
     /// Models that waited for a side file are opened again where it is there now.

@@ -1,11 +1,10 @@
 //! Running all open models on one input.
 
-use super::activation::real_values;
 use super::card::port_of;
 use super::model::OpenModel;
+use super::scores::classes;
 use super::source::{Content, OpenSource};
 use super::{Answered, Failure, Job, Service};
-use crate::analysis::{OutputFacts, Predictions, predictions};
 use crate::engine::{EngineError, InputFact, Plan, PlanOptions, Semantics};
 use crate::import::{Distribution, random_input};
 use crate::onnx::Dim;
@@ -14,15 +13,37 @@ use crate::tensor::{DType, Tensor};
 use crate::worker::protocol::{InputChoice, ModelId, ModelRun, Outcome, Reply, RunOrder, RunResult};
 use std::collections::HashMap;
 
-/// Classes listed in a prediction.
-const CLASSES_SHOWN: usize = 10;
-
 /// What the last run left.
 pub struct LastRun {
     /// What the page was told.
     pub result: RunResult,
     models: Vec<(ModelId, Captured)>,
-    plans: Vec<(ModelId, Semantics, Plan)>,
+}
+
+/// The plans compiled so far. They outlive a run that is cancelled.
+#[derive(Default)]
+pub struct Plans(Vec<(ModelId, Semantics, Plan)>);
+
+impl Plans {
+    /// The model's plan, compiled where it is not there yet.
+    fn of(&mut self, model: &OpenModel, semantics: Semantics) -> Result<&mut Plan, EngineError> {
+        let there = self.0.iter().position(|(id, known, _)| *id == model.id && *known == semantics);
+        let position = match there {
+            Some(position) => position,
+            None => {
+                let plan = Plan::compile(&model.document, semantics, &PlanOptions::default())?;
+                self.0.push((model.id, semantics, plan));
+                self.0.len() - 1
+            }
+        };
+        // The position was found or made above.
+        Ok(&mut self.0[position].2)
+    }
+
+    /// Forgets models that are closed.
+    pub fn keep(&mut self, open: &[OpenModel]) {
+        self.0.retain(|(id, ..)| open.iter().any(|model| model.id == *id));
+    }
 }
 
 /// All tensors of one model.
@@ -43,32 +64,39 @@ impl LastRun {
     pub fn keep(&mut self, open: &[OpenModel]) {
         let there = |id: &ModelId| open.iter().any(|model| model.id == *id);
         self.models.retain(|(id, _)| there(id));
-        self.plans.retain(|(id, _, _)| there(id));
         self.result.outcomes.retain(|outcome| there(&outcome.model));
     }
 }
 
 impl Service {
-    /// Runs every model that can run; why another cannot stands in its outcome.
+    /// Runs every model that can run; why another cannot stands in its outcome. A cancelled run leaves what the last one
+    /// gave.
     pub(super) async fn run(&mut self, order: RunOrder, job: &impl Job) -> Answered {
+        let mut plans = std::mem::take(&mut self.plans);
+        let run = self.run_models(order, &mut plans, job).await;
+        self.plans = plans;
+        let run = run?;
+        let result = run.result.clone();
+        self.last_run = Some(run);
+        Ok((Reply::Run(result), None))
+    }
+
+    async fn run_models(&self, order: RunOrder, plans: &mut Plans, job: &impl Job) -> Result<LastRun, Failure> {
         let (input, label, class_names) = self.describe(&order.input)?;
-        let mut plans = self.last_run.take().map(|run| run.plans).unwrap_or_default();
         let mut captured = Vec::new();
         let mut outcomes = Vec::new();
         for (done, model) in self.models.iter().enumerate() {
             if !job.checkpoint(&format!("Running {}", model.summary.name), done, self.models.len()).await {
                 return Err(Failure::Cancelled);
             }
-            let result = self.run_model(model, &order, &mut plans, class_names.as_deref(), job);
+            let result = self.run_model(model, &order, plans, class_names.as_deref(), job);
             let result = result.map(|(run, tensors)| {
                 captured.push((model.id, tensors));
                 run
             });
             outcomes.push(Outcome { model: model.id, result });
         }
-        let result = RunResult { order, input, label, class_names, outcomes };
-        self.last_run = Some(LastRun { result: result.clone(), models: captured, plans });
-        Ok((Reply::Run(result), None))
+        Ok(LastRun { result: RunResult { order, input, label, class_names, outcomes }, models: captured })
     }
 
     /// The input in words, its class, and the names of the classes.
@@ -95,7 +123,7 @@ impl Service {
         &self,
         model: &OpenModel,
         order: &RunOrder,
-        plans: &mut Vec<(ModelId, Semantics, Plan)>,
+        plans: &mut Plans,
         class_names: Option<&[String]>,
         job: &impl Job,
     ) -> Result<(ModelRun, Captured), Problem> {
@@ -114,18 +142,7 @@ impl Service {
         }
         let failed = |error: EngineError| error.problem(file);
         let began_ms = job.now_ms();
-        let position = plans.iter().position(|(id, semantics, _)| *id == model.id && *semantics == order.semantics);
-        let position = match position {
-            Some(position) => position,
-            None => {
-                let plan = Plan::compile(&model.document, order.semantics, &PlanOptions::default()).map_err(failed)?;
-                plans.push((model.id, order.semantics, plan));
-                plans.len() - 1
-            }
-        };
-        let Some((_, _, plan)) = plans.get_mut(position) else {
-            return Err(super::internal_problem("a plan is missing"));
-        };
+        let plan = plans.of(model, order.semantics).map_err(failed)?;
         let compiled_ms = job.now_ms();
         let inputs = self.inputs(model, plan.inputs(), order)?;
         let running_ms = job.now_ms();
@@ -242,8 +259,9 @@ impl Service {
 fn fit(tensor: Tensor, fact: &InputFact) -> Result<Tensor, String> {
     let described = format!("{} {:?}", tensor.dtype(), tensor.shape());
     let fits = |shape: &[usize]| {
-        shape.len() == fact.shape.len()
-            && shape.iter().zip(&fact.shape).all(|(dim, wanted)| wanted.is_none_or(|wanted| wanted == *dim))
+        !fact.ranked
+            || shape.len() == fact.shape.len()
+                && shape.iter().zip(&fact.shape).all(|(dim, wanted)| wanted.is_none_or(|wanted| wanted == *dim))
     };
     let mut batched = vec![1];
     batched.extend(tensor.shape());
@@ -287,30 +305,18 @@ fn cast(tensor: Tensor, dtype: DType) -> Option<Tensor> {
 
 /// Seeded values for an input; dims that the model leaves open are 1.
 fn random(model: &OpenModel, fact: &InputFact, seed: u64) -> Result<Tensor, Problem> {
-    let shape: Vec<usize> = fact.shape.iter().map(|dim| dim.unwrap_or(1)).collect();
-    let is_image = model.summary.preprocess.is_some();
-    random_input(fact.dtype, &shape, seed, Distribution::for_input(is_image, fact.dtype)).map_err(|error| Problem {
+    let failed = |found: String| Problem {
         file: model.summary.file.clone(),
         place: format!("input '{}'", fact.name),
-        found: error.to_string(),
+        found,
         expected: "an input that random values can be made for".to_owned(),
         advice: "Open an array (.npy) with this input's shape and type.".to_owned(),
-    })
-}
-
-/// The classes of an output that is a vector of scores: one item, or a batch of one.
-fn classes(model: &OpenModel, name: &str, tensor: &Tensor, class_names: Option<&[String]>) -> Option<Predictions> {
-    let count = tensor.shape().last().copied().filter(|&count| count > 1)?;
-    if tensor.len() != count {
-        return None;
-    }
-    let quantized = model.quantized.iter().find(|quantized| quantized.value == name || quantized.stored == name);
-    let scores = real_values(tensor, quantized)?;
-    let names = class_names.filter(|names| names.len() == count).unwrap_or_default();
-    let last = model.layers.iter().find(|layer| layer.output == name || layer.dequantized.as_deref() == Some(name));
-    let facts = OutputFacts {
-        after_softmax: last.map(|layer| matches!(layer.op.as_str(), "Softmax" | "Sigmoid")),
-        quantization_step: quantized.and_then(|quantized| quantized.fixed()?.scale.first().copied()),
     };
-    Some(predictions(&scores, names, CLASSES_SHOWN, facts))
+    if !fact.ranked {
+        return Err(failed("no declared shape".to_owned()));
+    }
+    let shape: Vec<usize> = fact.shape.iter().map(|dim| dim.unwrap_or(1)).collect();
+    let is_image = model.summary.preprocess.is_some();
+    random_input(fact.dtype, &shape, seed, Distribution::for_input(is_image, fact.dtype))
+        .map_err(|error| failed(error.to_string()))
 }
