@@ -11,9 +11,10 @@ use super::value::Value;
 use crate::onnx::proto::ValueInfoProto;
 use crate::onnx::proto::tensor_shape_proto::dimension::Value as DimValue;
 use crate::onnx::proto::type_proto::Value as TypeValue;
-use crate::onnx::{Document, NodeExt, tensor_from_proto};
+use crate::onnx::{Document, NodeExt, OnnxError, tensor_from_proto};
 use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 /// Which values a run keeps.
@@ -73,9 +74,19 @@ pub struct Plan {
     pub(super) options: PlanOptions,
 }
 
+/// The document with the data of other files inside it, which is what nodes and constants are read from.
+fn with_data(document: &Document) -> Result<Cow<'_, Document>, OnnxError> {
+    if document.is_self_contained() {
+        return Ok(Cow::Borrowed(document));
+    }
+    document.inlined().map(Cow::Owned)
+}
+
 /// The nodes that cannot run, in graph order; empty where everything can. Nothing is computed.
 pub fn unsupported(document: &Document) -> Vec<UnsupportedNode> {
-    let nodes = match flatten(document) {
+    // A missing side file is no fault of an operator: what is there is looked at.
+    let whole = with_data(document).unwrap_or(Cow::Borrowed(document));
+    let nodes = match flatten(&whole) {
         Ok(nodes) => nodes,
         Err(error) => {
             let node = match &error {
@@ -175,7 +186,8 @@ impl Plan {
     /// Makes a document ready: checks every node, computes what is constant. Fails with the list of all nodes that
     /// cannot run, or with the first node whose constants do not fit.
     pub fn compile(document: &Document, semantics: Semantics, options: &PlanOptions) -> Result<Plan, EngineError> {
-        let flat = flatten(document)?;
+        let document = with_data(document)?;
+        let flat = flatten(&document)?;
         let mut compiler = Compiler {
             names: HashMap::new(),
             values: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::attributes::NodeExt;
 use super::error::OnnxError;
-use super::external::{self, ExternalFiles};
+use super::external::{self, ExternalFiles, ExternalRef, for_each_tensor};
 use super::facts::Facts;
 use super::index::Index;
 use super::payload::tensor_with;
@@ -90,7 +90,8 @@ impl Document {
         self.with_proto(proto)
     }
 
-    /// The document with every tensor's data inside; fails where a file is missing or too short.
+    /// The document with every tensor's data inside, still as slices of the other files; fails where a file is missing
+    /// or too short.
     pub fn inlined(&self) -> Result<Self, OnnxError> {
         let mut proto = ModelProto::clone(&self.proto);
         external::inline(&mut proto, &self.files)?;
@@ -151,6 +152,13 @@ impl Document {
     /// inspected, not run.
     pub fn missing_external(&self) -> Vec<(String, String)> {
         self.files.missing(&self.proto)
+    }
+
+    /// Whether no tensor keeps its data in another file, at hand or not.
+    pub fn is_self_contained(&self) -> bool {
+        let mut external = false;
+        for_each_tensor(&self.proto, &mut |tensor| external |= ExternalRef::of(tensor).is_some());
+        !external
     }
 
     /// The inputs that a run has to be given: graph inputs without an initializer.

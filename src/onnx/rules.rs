@@ -155,11 +155,11 @@ fn products(node: &NodeProto, facts: &Facts, broken: &mut Broken) {
     if !matches!(signature.op.as_str(), "MatMul" | "Gemm") || node.op_type().starts_with("Fused") {
         return;
     }
-    let shape_at = |operand: usize| {
-        let position = signature.operands.get(operand)?.position;
-        facts.shape(node.input_name(position)?)
+    let operand = |operand: usize| {
+        let name = node.input_name(signature.operands.get(operand)?.position)?;
+        Some((name, facts.shape(name)?))
     };
-    let (Some(a), Some(b)) = (shape_at(0), shape_at(1)) else { return };
+    let (Some((left, a)), Some((right, b))) = (operand(0), operand(1)) else { return };
     let flag = |name: &str| signature.op == "Gemm" && node.int(name).unwrap_or(0) != 0;
     let columns = if flag("transA") { a.first() } else { a.last() };
     let rows = match (flag("transB"), b.len()) {
@@ -170,7 +170,11 @@ fn products(node: &NodeProto, facts: &Facts, broken: &mut Broken) {
     if let (Some(Dim::Known(columns)), Some(Dim::Known(rows))) = (columns, rows)
         && columns != rows
     {
-        broken.say(format!("{} x {}", list(a), list(b)), format!("{columns} on both sides of the product"));
+        // The fault may be where an operand is made: a reshape to other dims than were meant.
+        broken.say(
+            format!("'{left}' {} x '{right}' {}", list(a), list(b)),
+            format!("{columns} on both sides of the product"),
+        );
     }
 }
 

@@ -3,13 +3,12 @@
 use crate::engine;
 use crate::import::Preprocess;
 use crate::onnx::proto::ValueInfoProto;
-use crate::onnx::{Counts, Dim, Document, Facts, declared_fact};
-use crate::problem::Problem;
+use crate::onnx::{Counts, Dim, Document, Facts, OnnxError, declared_fact};
 use crate::quant::{QuantizedTensor, TensorKind, parameter_issues};
 use crate::tensor::DType;
 use crate::worker::protocol::{ModelId, ModelSummary, PortSummary, Variant};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Everything the card shows.
 pub fn summary(
@@ -27,7 +26,8 @@ pub fn summary(
     let (variant, format) = identity(document, quantized);
     let domain = |domain: &str| if domain.is_empty() { "ai.onnx".to_owned() } else { domain.to_owned() };
     let faults = parameter_issues(document, quantized);
-    let issues: Vec<Problem> = document.issues().iter().chain(&faults).map(|issue| issue.problem(file)).collect();
+    let missing = missing_files(document);
+    let issues = document.issues().iter().chain(&missing).chain(&faults).map(|issue| issue.problem(file)).collect();
     let unsupported = engine::unsupported(document);
     ModelSummary {
         id,
@@ -58,6 +58,13 @@ pub fn summary(
         lossless: document.canonical(),
         preprocess: preprocess(document, facts),
     }
+}
+
+/// Every file that is not at hand, once, with the first tensor that lies in it: a large model has hundreds.
+fn missing_files(document: &Document) -> Vec<OnnxError> {
+    let mut locations = HashSet::new();
+    let missing = document.missing_external().into_iter().filter(|(_, location)| locations.insert(location.clone()));
+    missing.map(|(tensor, location)| OnnxError::ExternalData { tensor, location }).collect()
 }
 
 /// Name, type and dims of a graph input or output; what is declared, else what is derived.
