@@ -1,8 +1,8 @@
 //! What can go wrong between a document and its numbers.
 
+use super::terms::UnsupportedNode;
 use crate::onnx::OnnxError;
 use crate::problem::Problem;
-use super::terms::UnsupportedNode;
 use thiserror::Error;
 
 /// A failure of the engine, with the place it happened at.

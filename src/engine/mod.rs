@@ -33,6 +33,7 @@ mod tract_node;
 #[cfg(feature = "engine")]
 mod value;
 
+pub use terms::{Semantics, UnsupportedNode};
 #[cfg(feature = "engine")]
 pub use {
     error::EngineError,
@@ -40,4 +41,3 @@ pub use {
     plan::{InputFact, Observe, Plan, PlanOptions, unsupported},
     state::Dirty,
 };
-pub use terms::{Semantics, UnsupportedNode};

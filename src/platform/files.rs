@@ -40,7 +40,8 @@ pub fn files_of_paste(event: &ClipboardEvent) -> Vec<PickedFile> {
 /// Files of a drop, folders walked through. The browser forgets the entries when the event ends, so they are taken
 /// before the first wait.
 pub fn files_of_drop(event: &DragEvent) -> impl Future<Output = Vec<PickedFile>> + use<> {
-    let (entries, plain) = event.data_transfer().map_or((Vec::new(), Vec::new()), |data| (entries(&data), list(data.files())));
+    let (entries, plain) =
+        event.data_transfer().map_or((Vec::new(), Vec::new()), |data| (entries(&data), list(data.files())));
     async move {
         if entries.is_empty() {
             return plain;

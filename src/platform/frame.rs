@@ -47,7 +47,8 @@ impl Frame {
 
     /// Reads a message back.
     pub(super) fn from_message(message: &JsValue) -> Result<Self, PlatformError> {
-        let malformed = || PlatformError::Refused { action: "reading a message", reason: "it is not a frame".to_owned() };
+        let malformed =
+            || PlatformError::Refused { action: "reading a message", reason: "it is not a frame".to_owned() };
         let parts = message.dyn_ref::<Array>().filter(|parts| parts.length() == 3).ok_or_else(malformed)?;
         let id = parts.get(0).as_f64().ok_or_else(malformed)? as u32;
         let body = parts.get(1).dyn_into::<ArrayBuffer>().map_err(|_| malformed())?;

@@ -2,8 +2,8 @@
 
 use super::error::PlatformError;
 use super::frame::Frame;
-use wasm_bindgen::prelude::*;
 use js_sys::Array;
+use wasm_bindgen::prelude::*;
 use web_sys::{Blob, BlobPropertyBag, ErrorEvent, Event, MessageEvent, Url, Worker, WorkerOptions, WorkerType};
 
 /// What a worker says to the page.
@@ -27,12 +27,13 @@ impl WorkerHandle {
     pub fn start(listen: impl Fn(WorkerEvent) + Clone + 'static) -> Result<Self, PlatformError> {
         let worker = start_worker(&worker_url()?).map_err(|e| PlatformError::refused("starting the worker", &e))?;
         let on_frame = listen.clone();
-        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            match Frame::from_message(&event.data()) {
-                Ok(frame) => on_frame(WorkerEvent::Frame(frame)),
-                Err(error) => on_frame(WorkerEvent::Crashed(error.to_string())),
-            }
-        });
+        let on_message =
+            Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+                match Frame::from_message(&event.data()) {
+                    Ok(frame) => on_frame(WorkerEvent::Frame(frame)),
+                    Err(error) => on_frame(WorkerEvent::Crashed(error.to_string())),
+                }
+            });
         let on_error = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
             event.prevent_default();
             let message = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message).filter(|message| !message.is_empty());
@@ -63,7 +64,8 @@ impl Drop for WorkerHandle {
 /// A module worker that imports the script. It starts from a `blob:` address, because only such a worker stands under
 /// the page's Content-Security-Policy; one that starts from a file has the policy of the file's own response.
 fn start_worker(script: &str) -> Result<Worker, JsValue> {
-    let base = web_sys::window().and_then(|window| window.document()).and_then(|document| document.base_uri().ok().flatten());
+    let base =
+        web_sys::window().and_then(|window| window.document()).and_then(|document| document.base_uri().ok().flatten());
     let script = match base {
         Some(base) => Url::new_with_base(script, &base)?.href(),
         None => script.to_owned(),

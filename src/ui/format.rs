@@ -91,7 +91,10 @@ mod tests {
 
     #[test]
     fn counts_are_grouped() {
-        assert_eq!((grouped(12501632), grouped(100), grouped(1000)), ("12,501,632".into(), "100".into(), "1,000".into()));
+        assert_eq!(
+            (grouped(12501632), grouped(100), grouped(1000)),
+            ("12,501,632".into(), "100".into(), "1,000".into())
+        );
         assert_eq!((short(78668), short(2359296), short(12)), ("78.7 K".into(), "2.36 M".into(), "12".into()));
     }
 

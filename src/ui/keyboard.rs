@@ -2,8 +2,8 @@
 
 use super::Session;
 use crate::platform;
-use leptos::prelude::*;
 use crate::platform::KeyboardEvent;
+use leptos::prelude::*;
 
 /// Every shortcut with what it does, for the list behind `?`.
 pub const SHORTCUTS: [(&str, &str); 9] = [

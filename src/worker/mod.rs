@@ -13,7 +13,9 @@ pub mod service;
 pub use client::{Answer, Client, ClientError};
 pub use protocol::*;
 // What the protocol speaks in: the page has these types from here, so that it needs no other layer.
-pub use crate::analysis::{ActivationView, FeatureMap, FeatureMaps, ParameterSummary, Prediction, Predictions, ScoreKind};
+pub use crate::analysis::{
+    ActivationView, FeatureMap, FeatureMaps, ParameterSummary, Prediction, Predictions, ScoreKind,
+};
 pub use crate::engine::Semantics;
 pub use crate::import::{Colour, Layout, PixelRange, Preprocess, Resize};
 #[cfg(feature = "engine")]

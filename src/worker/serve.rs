@@ -33,7 +33,9 @@ pub fn serve() {
             Ok((_, ToWorker::Cancel(id))) => {
                 marks.borrow_mut().insert(id);
             }
-            Err(reason) => tell(0, &ToPage::Notice(Notice::Panicked(format!("a request could not be read: {reason}"))), Vec::new()),
+            Err(reason) => {
+                tell(0, &ToPage::Notice(Notice::Panicked(format!("a request could not be read: {reason}"))), Vec::new())
+            }
         }
     });
     if served.is_err() {
@@ -44,9 +46,10 @@ pub fn serve() {
         let mut service = Service::default();
         while let Some((frame, request)) = waiting.next().await {
             let job = WorkerJob::new(frame.id, cancelled.clone());
-            let attachments = frame.files.into_iter().map(|file| Attachment::new(move || {
-                platform::read_file(&file).map_err(|error| error.to_string())
-            }));
+            let attachments = frame
+                .files
+                .into_iter()
+                .map(|file| Attachment::new(move || platform::read_file(&file).map_err(|error| error.to_string())));
             let (reply, blob) = service.answer(request, attachments.collect(), &job).await;
             cancelled.borrow_mut().remove(&frame.id);
             tell(frame.id, &ToPage::Reply(reply), blob.into_iter().collect());

@@ -25,7 +25,10 @@ fn as_declared(stored: &Tensor, declared: &str) -> Tensor {
             let codes: Vec<u8> = stored.bytes().to_vec();
             let per_byte = 8 / bits;
             let mask = (1u8 << bits) - 1;
-            codes.chunks(per_byte).map(|c| c.iter().enumerate().fold(0, |b, (i, v)| b | (v & mask) << (i * bits))).collect()
+            codes
+                .chunks(per_byte)
+                .map(|c| c.iter().enumerate().fold(0, |b, (i, v)| b | (v & mask) << (i * bits)))
+                .collect()
         }
         _ => stored.bytes().to_vec(),
     };

@@ -110,7 +110,10 @@ fn the_qoperator_model_is_bit_equal() {
     let Some(folder) = reference() else { return };
     let expected = probabilities(&folder, "resnet8_uint8_qoperator");
     let found: Vec<f32> = rows.into_iter().take(64).flatten().collect();
-    assert_eq!(found.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), expected.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+    assert_eq!(
+        found.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+        expected.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+    );
 }
 
 #[test]

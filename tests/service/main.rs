@@ -103,11 +103,8 @@ fn a_run_keeps_every_tensor_and_exports_it() {
     files.push("models/tiny_inputs.npy");
     let workspace = open(&mut service, &files);
     let source = workspace.sources[0].id;
-    let order = RunOrder {
-        input: InputChoice::Item { source, index: 1 },
-        preprocess: None,
-        semantics: Semantics::Simulate,
-    };
+    let order =
+        RunOrder { input: InputChoice::Item { source, index: 1 }, preprocess: None, semantics: Semantics::Simulate };
     let Reply::Run(result) = ask(&mut service, Request::Run(order)).0 else { panic!() };
     for outcome in &result.outcomes {
         let run = outcome.result.as_ref().expect("it runs");
@@ -118,7 +115,8 @@ fn a_run_keeps_every_tensor_and_exports_it() {
     let Reply::Activation(activation) = ask(&mut service, Request::Activation(query)).0 else { panic!() };
     assert_eq!(activation.variants.len(), 3);
     assert!(activation.variants.iter().all(|variant| variant.values.len() == 8 && variant.histogram.is_some()));
-    let (Reply::File { name, .. }, Some(bytes)) = ask(&mut service, Request::ExportActivations(workspace.models[1].id)) else {
+    let (Reply::File { name, .. }, Some(bytes)) = ask(&mut service, Request::ExportActivations(workspace.models[1].id))
+    else {
         panic!()
     };
     assert_eq!((name.as_str(), &bytes[..2]), ("tiny_int8-activations.npz", b"PK".as_slice()));

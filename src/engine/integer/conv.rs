@@ -25,8 +25,7 @@ pub(super) struct IntegerConv {
 impl IntegerConv {
     pub fn new(flat: &FlatNode) -> Result<Self, KernelError> {
         let known = ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"];
-        let attributes: Vec<_> =
-            flat.proto.attribute.iter().filter(|a| known.contains(&a.name())).cloned().collect();
+        let attributes: Vec<_> = flat.proto.attribute.iter().filter(|a| known.contains(&a.name())).cloned().collect();
         Ok(IntegerConv { conv: TractNode::made("Conv", 2, &attributes, flat.opset)?, centered: None })
     }
 

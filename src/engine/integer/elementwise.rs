@@ -35,7 +35,8 @@ fn elementwise(
                     saturate(steps, zero, range)
                 })
                 .collect();
-            let look = |x: i32, y: i32| table.get(usize::from(x as u8) << 8 | usize::from(y as u8)).copied().unwrap_or(0);
+            let look =
+                |x: i32, y: i32| table.get(usize::from(x as u8) << 8 | usize::from(y as u8)).copied().unwrap_or(0);
             broadcast::zip((&a_codes, a.shape()), (&b_codes, b.shape()), look)?
         }
         _ => broadcast::zip((&a_codes, a.shape()), (&b_codes, b.shape()), |x, y| {
@@ -64,8 +65,6 @@ pub(super) fn add(inputs: Inputs<'_>) -> Result<Vec<Value>, KernelError> {
 pub(super) fn multiply(inputs: Inputs<'_>) -> Result<Vec<Value>, KernelError> {
     elementwise(inputs, |a, b, y| {
         let multiplier = a.scale * b.scale / y.scale;
-        Box::new(move |p, q| {
-            ((p - a.zero_point) as f32 * (q - b.zero_point) as f32 * multiplier, y.zero_point)
-        })
+        Box::new(move |p, q| ((p - a.zero_point) as f32 * (q - b.zero_point) as f32 * multiplier, y.zero_point))
     })
 }

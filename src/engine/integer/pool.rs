@@ -108,8 +108,7 @@ impl Kernel for AveragePool {
                 y.push(saturate(steps, to.zero_point, range));
             }
         }
-        let shape: Vec<usize> =
-            x.shape().iter().take(2).copied().chain(windows.iter().map(|w| w.count)).collect();
+        let shape: Vec<usize> = x.shape().iter().take(2).copied().chain(windows.iter().map(|w| w.count)).collect();
         let y = from_codes(dtype, &shape, y)?;
         Ok(vec![if self.channels_last { y.permuted(&to_last)? } else { y }])
     }
@@ -123,13 +122,9 @@ impl AveragePool {
         let mut spans = vec![(0usize, 0usize); dims.len()];
         let mut counted = 1i64;
         for axis in (0..dims.len()).rev() {
-            let (Some(window), Some(&dim), Some(&size), Some(&stride), Some(span)) = (
-                windows.get(axis),
-                dims.get(axis),
-                self.kernel.get(axis),
-                self.strides.get(axis),
-                spans.get_mut(axis),
-            ) else {
+            let (Some(window), Some(&dim), Some(&size), Some(&stride), Some(span)) =
+                (windows.get(axis), dims.get(axis), self.kernel.get(axis), self.strides.get(axis), spans.get_mut(axis))
+            else {
                 return (0, 1);
             };
             let start = (rest % window.count) as i64 * stride - window.before;

@@ -128,9 +128,7 @@ pub(crate) fn cast(x: &Value, to: DType, saturate: bool) -> Result<Value, Kernel
         };
         // Types narrower than their carrier wrap inside their own width, as two's complement does.
         let fold: Box<dyn Fn(i64) -> i64> = match (to.int_range(), to.bits()) {
-            (Some((low, _)), Some(bits)) if bits < 8 => {
-                Box::new(move |v| (v - low).rem_euclid(1 << bits) + low)
-            }
+            (Some((low, _)), Some(bits)) if bits < 8 => Box::new(move |v| (v - low).rem_euclid(1 << bits) + low),
             _ => Box::new(|v| v),
         };
         return Value::from_i64s(to, shape, &numbers.into_iter().map(fold).collect::<Vec<_>>());

@@ -7,7 +7,8 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 /// The files of the sample, the float model first: it is the one the others are compared with.
-const SAMPLE: [&str; 4] = ["street-digits.onnx", "street-digits-int8.onnx", "street-digits-uint8.onnx", "street-digits.tar.gz"];
+const SAMPLE: [&str; 4] =
+    ["street-digits.onnx", "street-digits-int8.onnx", "street-digits-uint8.onnx", "street-digits.tar.gz"];
 
 impl Session {
     /// Opens files, all of them together.
@@ -31,7 +32,12 @@ impl Session {
                     Ok(file) => files.push(file),
                     Err(error) => {
                         self.opening.set(Vec::new());
-                        return self.say("the sample", &error.to_string(), "a file beside the page", "Reload the page while online once; after that the sample works offline too.");
+                        return self.say(
+                            "the sample",
+                            &error.to_string(),
+                            "a file beside the page",
+                            "Reload the page while online once; after that the sample works offline too.",
+                        );
                     }
                 }
             }
@@ -57,7 +63,8 @@ impl Session {
 
     pub(super) fn send_open(self, files: Vec<PickedFile>, done: impl FnOnce(Self) + 'static) {
         let paths: Vec<String> = files.iter().map(|picked| picked.path.clone()).collect();
-        let label = format!("Opening {}", if paths.len() == 1 { paths[0].clone() } else { format!("{} files", paths.len()) });
+        let label =
+            format!("Opening {}", if paths.len() == 1 { paths[0].clone() } else { format!("{} files", paths.len()) });
         let id = self.ask(Request::Open { paths }, &files, move |reply, _| {
             self.opening.set(Vec::new());
             if let Reply::Workspace(workspace) = reply {
@@ -122,11 +129,8 @@ impl Session {
     /// Runs without leaving the view.
     fn run_here(self) {
         let input = self.input.get_untracked().unwrap_or(InputChoice::Random { seed: 0 });
-        let order = RunOrder {
-            input,
-            preprocess: self.preprocess.get_untracked(),
-            semantics: self.semantics.get_untracked(),
-        };
+        let order =
+            RunOrder { input, preprocess: self.preprocess.get_untracked(), semantics: self.semantics.get_untracked() };
         let id = self.ask(Request::Run(order), &[], move |reply, _| {
             if let Reply::Run(result) = reply {
                 let failed = result.outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err().cloned());

@@ -5,7 +5,10 @@ use crate::chart::tiles::{Ramp, Tile};
 use crate::chart::{Axis, Chart, Histogram, Plot, Series, View};
 use crate::ui::chart::{ChartView, TilesView};
 use crate::ui::{format, roles, use_session};
-use crate::worker::{ActivationQuery, ActivationView, FeatureMap, FeatureMaps, LayerActivations, Reply, Request, VariantActivation, Workspace};
+use crate::worker::{
+    ActivationQuery, ActivationView, FeatureMap, FeatureMaps, LayerActivations, Reply, Request, VariantActivation,
+    Workspace,
+};
 use leptos::prelude::*;
 
 /// Values listed on a page.
@@ -19,7 +22,11 @@ pub fn Activations() -> impl IntoView {
     let session = use_session();
     let first_value = RwSignal::new(0);
     let first_map = RwSignal::new(0);
-    let layer = Memo::new(move |_| session.workspace.with(|workspace| session.selection.with(|selection| selection.layer_in(workspace).map(|(id, _)| id))));
+    let layer = Memo::new(move |_| {
+        session
+            .workspace
+            .with(|workspace| session.selection.with(|selection| selection.layer_in(workspace).map(|(id, _)| id)))
+    });
     Effect::new(move |_| {
         layer.track();
         first_value.set(0);
@@ -30,17 +37,32 @@ pub fn Activations() -> impl IntoView {
             session.run_revision.track();
             let layer = layer.get()?;
             session.result.with(Option::is_some).then_some(())?;
-            Some(Request::Activation(ActivationQuery { layer, bins: 50, first_value: first_value.get(), first_map: first_map.get(), maps: MAPS_PER_PAGE, values: VALUES_PER_PAGE }))
+            Some(Request::Activation(ActivationQuery {
+                layer,
+                bins: 50,
+                first_value: first_value.get(),
+                first_map: first_map.get(),
+                maps: MAPS_PER_PAGE,
+                values: VALUES_PER_PAGE,
+            }))
         },
         |reply, _| if let Reply::Activation(activations) = reply { Some(activations) } else { None },
     );
     let shown = RwSignal::new(View::default());
     let answer = activation.answer;
     let chart = Signal::derive(move || {
-        session.workspace.with(|workspace| answer.with(|answer| answer.as_ref().map_or_else(Chart::empty, |answer| chart(workspace, answer))))
+        session.workspace.with(|workspace| {
+            answer.with(|answer| answer.as_ref().map_or_else(Chart::empty, |answer| chart(workspace, answer)))
+        })
     });
-    let channels = move || answer.with(|answer| answer.iter().flat_map(|answer| &answer.variants).map(channel_count).max().unwrap_or(0));
-    let length = move || answer.with(|answer| answer.iter().flat_map(|answer| &answer.variants).map(|variant| variant.stats.count).max().unwrap_or(0));
+    let channels = move || {
+        answer.with(|answer| answer.iter().flat_map(|answer| &answer.variants).map(channel_count).max().unwrap_or(0))
+    };
+    let length = move || {
+        answer.with(|answer| {
+            answer.iter().flat_map(|answer| &answer.variants).map(|variant| variant.stats.count).max().unwrap_or(0)
+        })
+    };
     view! {
         <section class="card" aria-label="Activations">
             <header class="card-head"><h3>"Activations"</h3><small>{move || session.result.with(|result| result.as_ref().map(|result| result.input.clone()))}</small></header>
@@ -202,16 +224,23 @@ fn Values(
     let session = use_session();
     let first = answer.query.first_value;
     let count = answer.variants.iter().map(|variant| variant.values.len()).max().unwrap_or(0);
-    let header = answer.variants.iter().map(|variant| {
-        let name = session.workspace.with_untracked(|workspace| named(workspace, variant));
-        view! { <th scope="col"><Dot model=variant.model />" "{name}</th> }
-    }).collect_view();
-    let rows = (0..count).map(|position| {
-        let cells = answer.variants.iter().map(|variant| {
+    let header = answer
+        .variants
+        .iter()
+        .map(|variant| {
+            let name = session.workspace.with_untracked(|workspace| named(workspace, variant));
+            view! { <th scope="col"><Dot model=variant.model />" "{name}</th> }
+        })
+        .collect_view();
+    let rows =
+        (0..count)
+            .map(|position| {
+                let cells = answer.variants.iter().map(|variant| {
             view! { <td class="mono">{variant.values.get(position).map(|value| format::number(*value))}</td> }
         }).collect_view();
-        view! { <tr><th scope="row" class="mono">{first + position}</th>{cells}</tr> }
-    }).collect_view();
+                view! { <tr><th scope="row" class="mono">{first + position}</th>{cells}</tr> }
+            })
+            .collect_view();
     view! {
         <div class="scroll-x values" tabindex="0">
             <table class="data" aria-label="Values">

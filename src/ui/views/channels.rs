@@ -12,7 +12,9 @@ pub fn ChannelCharts() -> impl IntoView {
     let session = use_session();
     let inspection = session.query(
         move || {
-            let layer = session.workspace.with(|workspace| session.selection.with(|selection| selection.layer_in(workspace).map(|(id, _)| id)))?;
+            let layer = session.workspace.with(|workspace| {
+                session.selection.with(|selection| selection.layer_in(workspace).map(|(id, _)| id))
+            })?;
             Some(Request::Inspect(layer))
         },
         |reply, _| if let Reply::Inspection(inspection) = reply { Some(inspection) } else { None },
@@ -24,7 +26,11 @@ pub fn ChannelCharts() -> impl IntoView {
             let mut charts = Vec::new();
             for member in &inspection.members {
                 let (name, role) = roles::name_and_role(workspace, &colours, member.model);
-                for (tensor, params) in member.quantization.iter().filter_map(|tensor| Some((tensor, tensor.fixed().filter(|params| params.scale.len() > 1)?))) {
+                for (tensor, params) in member
+                    .quantization
+                    .iter()
+                    .filter_map(|tensor| Some((tensor, tensor.fixed().filter(|params| params.scale.len() > 1)?)))
+                {
                     let stem = format!("{name}-{}", tensor.value).replace(['/', ':'], "_");
                     let mut add = |what: &str, marks: ChannelMarks, values: Vec<f64>| {
                         charts.push(Chart {
@@ -43,7 +49,11 @@ pub fn ChannelCharts() -> impl IntoView {
                     };
                     add("scale", ChannelMarks::Bars, params.scale.iter().map(|&scale| f64::from(scale)).collect());
                     if params.zero_point.iter().any(|&zero_point| Some(&zero_point) != params.zero_point.first()) {
-                        add("zero point", ChannelMarks::Dots, params.zero_point.iter().map(|&zero_point| f64::from(zero_point)).collect());
+                        add(
+                            "zero point",
+                            ChannelMarks::Dots,
+                            params.zero_point.iter().map(|&zero_point| f64::from(zero_point)).collect(),
+                        );
                     }
                 }
             }

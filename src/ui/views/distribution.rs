@@ -4,7 +4,9 @@ use super::Dot;
 use crate::chart::{Axis, Chart, Histogram, Plot, Series, View};
 use crate::ui::chart::ChartView;
 use crate::ui::{format, roles, use_session};
-use crate::worker::{Distribution, DistributionQuery, DistributionSeries, ModelId, Reply, Request, ValueView, Workspace};
+use crate::worker::{
+    Distribution, DistributionQuery, DistributionSeries, ModelId, Reply, Request, ValueView, Workspace,
+};
 use leptos::prelude::*;
 
 /// Bins at first, and their bounds.
@@ -34,7 +36,14 @@ pub fn WeightDistribution() -> impl IntoView {
     let distribution = session.query(
         move || {
             let (layer, parameter) = parameter.get()?;
-            let query = DistributionQuery { layer, parameter, bins: bins.get(), range: None, view: shown.get(), window: window.get() };
+            let query = DistributionQuery {
+                layer,
+                parameter,
+                bins: bins.get(),
+                range: None,
+                view: shown.get(),
+                window: window.get(),
+            };
             Some(Request::Distribution(query))
         },
         |reply, _| if let Reply::Distribution(distribution) = reply { Some(distribution) } else { None },
@@ -46,7 +55,11 @@ pub fn WeightDistribution() -> impl IntoView {
         })
     };
     let chart = Signal::derive(move || {
-        session.workspace.with(|workspace| distribution.answer.with(|answer| answer.as_ref().map(|answer| chart(workspace, answer, &role().unwrap_or_default()))))
+        session.workspace.with(|workspace| {
+            distribution
+                .answer
+                .with(|answer| answer.as_ref().map(|answer| chart(workspace, answer, &role().unwrap_or_default())))
+        })
     });
     view! {
         <section class="card" aria-label="Weight distribution">
@@ -83,7 +96,11 @@ fn chart(workspace: &Workspace, answer: &Distribution, role: &str) -> Chart {
     let layer = session_layer_name(workspace, answer.query.layer.row);
     Chart {
         title: format!("Weight distribution {layer} {role}"),
-        note: format!("{} values · {} bins · drag to choose a value range", format::grouped(count as u64), answer.query.bins),
+        note: format!(
+            "{} values · {} bins · drag to choose a value range",
+            format::grouped(count as u64),
+            answer.query.bins
+        ),
         file_stem: format!("weight-distribution-{}-{role}", layer.replace(['/', ':'], "_")),
         plot: Plot::Histogram(Histogram {
             x: Axis::new(unit, ""),

@@ -1,10 +1,10 @@
 //! Files dropped or pasted anywhere on the page.
 
 use crate::platform;
+use crate::platform::{ClipboardEvent, DragEvent};
 use crate::ui::use_session;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use crate::platform::{ClipboardEvent, DragEvent};
 
 /// The veil that shows while files are dragged over the page.
 #[component]

@@ -2,12 +2,12 @@
 
 use super::Dot;
 use crate::platform;
+use crate::platform::HtmlInputElement;
 use crate::platform::theme::ThemeChoice;
 use crate::ui::chart::use_appearance;
 use crate::ui::{format, use_session};
 use crate::worker::ModelSummary;
 use leptos::prelude::*;
-use crate::platform::HtmlInputElement;
 
 /// A pane that a narrow screen shows as a drawer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +29,13 @@ pub fn Header(
     let session = use_session();
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
     // At least one open model can run.
-    let can_run = move || session.workspace.with(|workspace| workspace.models.iter().any(|model| model.unsupported.is_empty()));
-    let pane = move |name: Drawer, label: &'static str| view! {
-        <button type="button" class="small" aria-expanded=move || (drawer.get() == Some(name)).to_string()
-            on:click=move |_| drawer.update(|open| *open = if *open == Some(name) { None } else { Some(name) })>{label}</button>
+    let can_run =
+        move || session.workspace.with(|workspace| workspace.models.iter().any(|model| model.unsupported.is_empty()));
+    let pane = move |name: Drawer, label: &'static str| {
+        view! {
+            <button type="button" class="small" aria-expanded=move || (drawer.get() == Some(name)).to_string()
+                on:click=move |_| drawer.update(|open| *open = if *open == Some(name) { None } else { Some(name) })>{label}</button>
+        }
     };
     view! {
         <header class="top">

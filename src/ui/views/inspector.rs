@@ -3,7 +3,9 @@
 use super::Dot;
 use crate::quant::{Granularity, Parameters, QuantParams, QuantizedTensor};
 use crate::ui::{format, use_session};
-use crate::worker::{InspectedMember, ParameterSummary, Inspection, ModelId, ModelSummary, PortSummary, Reply, Request, Workspace};
+use crate::worker::{
+    InspectedMember, Inspection, ModelId, ModelSummary, ParameterSummary, PortSummary, Reply, Request, Workspace,
+};
 use leptos::prelude::*;
 
 /// The inspector.
@@ -12,7 +14,9 @@ pub fn Inspector() -> impl IntoView {
     let session = use_session();
     let inspection = session.query(
         move || {
-            let layer = session.workspace.with(|workspace| session.selection.with(|selection| selection.layer_in(workspace).map(|(id, _)| id)))?;
+            let layer = session.workspace.with(|workspace| {
+                session.selection.with(|selection| selection.layer_in(workspace).map(|(id, _)| id))
+            })?;
             Some(Request::Inspect(layer))
         },
         |reply, _| if let Reply::Inspection(inspection) = reply { Some(inspection) } else { None },
@@ -52,12 +56,19 @@ fn Selected(
         })
     });
     let groups = move || {
-        session.workspace.with(|workspace| members.with_value(|members| groups(workspace, members, parameter_values.get().as_deref())))
+        session.workspace.with(|workspace| {
+            members.with_value(|members| groups(workspace, members, parameter_values.get().as_deref()))
+        })
     };
     let nodes = move || {
-        session.workspace.with(|workspace| members.with_value(|members| {
-            members.iter().filter_map(|member| Some((model(workspace, member)?.clone(), member.clone()))).collect::<Vec<_>>()
-        }))
+        session.workspace.with(|workspace| {
+            members.with_value(|members| {
+                members
+                    .iter()
+                    .filter_map(|member| Some((model(workspace, member)?.clone(), member.clone())))
+                    .collect::<Vec<_>>()
+            })
+        })
     };
     view! {
         <h2>"Quantization parameters"</h2>
@@ -114,7 +125,8 @@ fn Parameters(
     group: Group,
 ) -> impl IntoView {
     let Group { id, model, tensor, scale } = group;
-    let row = |name: &'static str, value: String| view! { <tr><th scope="row">{name}</th><td class="mono">{value}</td></tr> };
+    let row =
+        |name: &'static str, value: String| view! { <tr><th scope="row">{name}</th><td class="mono">{value}</td></tr> };
     let shape = tensor.shape.as_ref().map_or_else(|| "unknown".to_owned(), |shape| format::shape(shape));
     let rows = match &tensor.params {
         Parameters::Fixed(params) => {
@@ -133,19 +145,22 @@ fn Parameters(
                 {row("granularity", granularity)}
                 {row("range", range)}
                 <tr><td colspan="2" class="mono formula">{formula(params)}</td></tr>
-            }.into_any()
+            }
+            .into_any()
         }
         Parameters::AtRunTime { dtype } => view! {
             {row("scale", "computed in every run".to_owned())}
             {row("zero point", "computed in every run".to_owned())}
             {row("dtype", dtype.to_string())}
             {row("shape", shape)}
-        }.into_any(),
+        }
+        .into_any(),
         Parameters::NoScale { dtype } => view! {
             {row("scale", "none in the file".to_owned())}
             {row("dtype", dtype.to_string())}
             {row("shape", shape)}
-        }.into_any(),
+        }
+        .into_any(),
         Parameters::Unusable(reason) => view! { {row("parameters", reason.clone())} {row("shape", shape)} }.into_any(),
     };
     view! {
@@ -166,7 +181,9 @@ fn granularity(params: &QuantParams) -> (String, String) {
     match params.granularity {
         Granularity::PerTensor => ("per tensor".to_owned(), "none".to_owned()),
         Granularity::PerChannel { axis } => (format!("per channel, {scales} scales"), axis.to_string()),
-        Granularity::Blocked { axis, block_size } => (format!("blocks of {block_size}, {scales} scales"), axis.to_string()),
+        Granularity::Blocked { axis, block_size } => {
+            (format!("blocks of {block_size}, {scales} scales"), axis.to_string())
+        }
     }
 }
 
@@ -201,12 +218,20 @@ fn NodeFacts(
     /// The layer in it.
     member: InspectedMember,
 ) -> impl IntoView {
-    let port = |direction: &'static str, port: PortSummary| view! {
-        <tr><th scope="row">{direction}</th><td><span class="value">{port.name}</span>" "<span class="mono">{port.dtype}"[" {port.shape.join(", ")} "]"</span></td></tr>
+    let port = |direction: &'static str, port: PortSummary| {
+        view! {
+            <tr><th scope="row">{direction}</th><td><span class="value">{port.name}</span>" "<span class="mono">{port.dtype}"[" {port.shape.join(", ")} "]"</span></td></tr>
+        }
     };
-    let attributes = member.attributes.into_iter().map(|(name, value)| view! {
-        <tr><th scope="row">{name}</th><td class="mono">{value}</td></tr>
-    }).collect_view();
+    let attributes = member
+        .attributes
+        .into_iter()
+        .map(|(name, value)| {
+            view! {
+                <tr><th scope="row">{name}</th><td class="mono">{value}</td></tr>
+            }
+        })
+        .collect_view();
     view! {
         <details class="node">
             <summary><Dot model=model.id />" "{model.name}" · "<b>{member.op}</b></summary>

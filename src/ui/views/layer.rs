@@ -12,7 +12,9 @@ use leptos::prelude::*;
 pub fn LayerView() -> impl IntoView {
     let session = use_session();
     let selected = Memo::new(move |_| {
-        session.workspace.with(|workspace| session.selection.with(|selection| selection.layer_in(workspace).map(|(_, row)| row.clone())))
+        session.workspace.with(|workspace| {
+            session.selection.with(|selection| selection.layer_in(workspace).map(|(_, row)| row.clone()))
+        })
     });
     let missing = move || {
         let name = session.selection.with(|selection| selection.layer.clone())?;

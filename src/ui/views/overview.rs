@@ -14,7 +14,8 @@ pub fn Overview() -> impl IntoView {
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
     let sources = move || session.workspace.with(|workspace| workspace.sources.clone());
     let unmatched = move || session.workspace.with(|workspace| workspace.unmatched.clone());
-    let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty() && workspace.sources.is_empty());
+    let nothing =
+        move || session.workspace.with(|workspace| workspace.models.is_empty() && workspace.sources.is_empty());
     view! {
         <Show when=nothing><Welcome /></Show>
         <Show when=move || !models().is_empty()><WeightRanges /></Show>
@@ -71,12 +72,18 @@ fn ModelCard(
     let session = use_session();
     let id = model.id;
     let ports = |ports: &[PortSummary]| {
-        ports.iter().map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", "))).collect::<Vec<_>>().join("; ")
+        ports
+            .iter()
+            .map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", ")))
+            .collect::<Vec<_>>()
+            .join("; ")
     };
-    let opsets = model.opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect::<Vec<_>>().join(", ");
+    let opsets =
+        model.opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect::<Vec<_>>().join(", ");
     let ops = model.op_counts.iter().map(|(op, count)| format!("{op} {count}")).collect::<Vec<_>>().join(", ");
     let fact = |name: &'static str, value: String| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> };
-    let functions = model.functions.iter().map(|(name, nodes)| format!("{name} ({nodes} nodes)")).collect::<Vec<_>>().join(", ");
+    let functions =
+        model.functions.iter().map(|(name, nodes)| format!("{name} ({nodes} nodes)")).collect::<Vec<_>>().join(", ");
     let metadata = model.metadata.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("; ");
     view! {
         <section class="card model" aria-label=format!("Model {}", model.name)>

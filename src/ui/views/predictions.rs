@@ -29,15 +29,23 @@ fn Predictions(
 ) -> impl IntoView {
     let session = use_session();
     let names = result.class_names.clone();
-    let class_name = move |index: usize| names.as_ref().and_then(|names| names.get(index).cloned()).unwrap_or_else(|| format!("class {index}"));
+    let class_name = move |index: usize| {
+        names.as_ref().and_then(|names| names.get(index).cloned()).unwrap_or_else(|| format!("class {index}"))
+    };
     let models = session.workspace.with_untracked(|workspace| workspace.models.clone());
     let runs: Vec<_> = result
         .outcomes
         .iter()
-        .filter_map(|outcome| Some((models.iter().find(|model| model.id == outcome.model)?.clone(), outcome.result.clone().ok()?)))
+        .filter_map(|outcome| {
+            Some((models.iter().find(|model| model.id == outcome.model)?.clone(), outcome.result.clone().ok()?))
+        })
         .collect();
     let truth = result.label.map(|label| class_name(label as usize));
-    let depth = runs.iter().filter_map(|(_, run)| run.predictions.as_ref().map(|predictions| predictions.top.len())).max().unwrap_or(0);
+    let depth = runs
+        .iter()
+        .filter_map(|(_, run)| run.predictions.as_ref().map(|predictions| predictions.top.len()))
+        .max()
+        .unwrap_or(0);
     let label = result.label;
     let cell = {
         move |colour: &str, run: &ModelRun, rank: usize| {
@@ -60,17 +68,30 @@ fn Predictions(
             )
         }
     };
-    let header = runs.iter().map(|(model, _)| view! {
-        <th scope="col"><Dot model=model.id />" "{model.name.clone()}</th>
-    }).collect_view();
-    let colour = move |model| session.workspace.with_untracked(|workspace| roles::role_of(workspace, model).css_variable());
-    let rows = (0..depth).map(|rank| {
-        let cells = runs.iter().map(|(model, run)| cell(&colour(model.id), run, rank)).collect_view();
-        view! { <tr><th scope="row">{rank + 1}</th>{cells}</tr> }
-    }).collect_view();
-    let times = runs.iter().map(|(_, run)| view! {
-        <td class="hint">{format!("{}, {} tensors kept", format::duration(run.run_ms), run.captured)}</td>
-    }).collect_view();
+    let header = runs
+        .iter()
+        .map(|(model, _)| {
+            view! {
+                <th scope="col"><Dot model=model.id />" "{model.name.clone()}</th>
+            }
+        })
+        .collect_view();
+    let colour =
+        move |model| session.workspace.with_untracked(|workspace| roles::role_of(workspace, model).css_variable());
+    let rows = (0..depth)
+        .map(|rank| {
+            let cells = runs.iter().map(|(model, run)| cell(&colour(model.id), run, rank)).collect_view();
+            view! { <tr><th scope="row">{rank + 1}</th>{cells}</tr> }
+        })
+        .collect_view();
+    let times = runs
+        .iter()
+        .map(|(_, run)| {
+            view! {
+                <td class="hint">{format!("{}, {} tensors kept", format::duration(run.run_ms), run.captured)}</td>
+            }
+        })
+        .collect_view();
     let other = runs.iter().filter(|(_, run)| run.predictions.is_none()).map(|(model, run)| {
         let outputs = run.outputs.iter().map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", "))).collect::<Vec<_>>();
         view! { <p class="hint">{format!("{}: the output is not a vector of class scores: {}. Its values stand on the Layer tab.", model.name, outputs.join("; "))}</p> }
@@ -94,9 +115,16 @@ fn Exports() -> impl IntoView {
     let session = use_session();
     let models = move || {
         let ran: Vec<_> = session.result.with(|result| {
-            result.iter().flat_map(|result| &result.outcomes).filter(|outcome| outcome.result.is_ok()).map(|outcome| outcome.model).collect()
+            result
+                .iter()
+                .flat_map(|result| &result.outcomes)
+                .filter(|outcome| outcome.result.is_ok())
+                .map(|outcome| outcome.model)
+                .collect()
         });
-        session.workspace.with(|workspace| workspace.models.iter().filter(|model| ran.contains(&model.id)).cloned().collect::<Vec<_>>())
+        session.workspace.with(|workspace| {
+            workspace.models.iter().filter(|model| ran.contains(&model.id)).cloned().collect::<Vec<_>>()
+        })
     };
     let chosen = RwSignal::new(None);
     let current = move || {

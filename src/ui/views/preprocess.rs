@@ -9,11 +9,8 @@ type Choices<T> = &'static [(T, &'static str)];
 
 const LAYOUTS: Choices<Layout> = &[(Layout::Nhwc, "NHWC, channels last"), (Layout::Nchw, "NCHW, channels first")];
 const COLOURS: Choices<Colour> = &[(Colour::Rgb, "RGB"), (Colour::Bgr, "BGR"), (Colour::Gray, "gray")];
-const RANGES: Choices<PixelRange> = &[
-    (PixelRange::Raw255, "0 … 255, raw"),
-    (PixelRange::Unit, "0 … 1"),
-    (PixelRange::SignedUnit, "−1 … 1"),
-];
+const RANGES: Choices<PixelRange> =
+    &[(PixelRange::Raw255, "0 … 255, raw"), (PixelRange::Unit, "0 … 1"), (PixelRange::SignedUnit, "−1 … 1")];
 const RESIZES: Choices<Resize> =
     &[(Resize::None, "none"), (Resize::Stretch, "stretch"), (Resize::Crop { shorter_px: None }, "crop the middle")];
 
@@ -21,7 +18,8 @@ const RESIZES: Choices<Resize> =
 #[component]
 pub fn PreprocessEditor() -> impl IntoView {
     let session = use_session();
-    let read_off = move || session.workspace.with(|workspace| workspace.models.iter().find_map(|model| model.preprocess.clone()));
+    let read_off =
+        move || session.workspace.with(|workspace| workspace.models.iter().find_map(|model| model.preprocess.clone()));
     let current = move || session.preprocess.get().or_else(|| read_off().map(|(preprocess, _)| preprocess));
     let change = move |edit: &dyn Fn(&mut Preprocess)| {
         if let Some(mut preprocess) = current() {
@@ -29,7 +27,8 @@ pub fn PreprocessEditor() -> impl IntoView {
             session.preprocess.set(Some(preprocess));
         }
     };
-    let numbers = |text: String| -> Vec<f32> { text.split([',', ' ']).filter_map(|part| part.trim().parse().ok()).collect() };
+    let numbers =
+        |text: String| -> Vec<f32> { text.split([',', ' ']).filter_map(|part| part.trim().parse().ok()).collect() };
     let listed = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(", ");
     view! {
         <details class="preprocess">

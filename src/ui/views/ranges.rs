@@ -20,14 +20,24 @@ pub fn WeightRanges() -> impl IntoView {
     );
     let chart = Signal::derive(move || {
         session.workspace.with(|workspace| {
-            ranges.answer.with(|rows| chart(workspace, rows.as_deref().unwrap_or_default(), selected(session, workspace, rows.as_deref().unwrap_or_default()), by_width.get()))
+            ranges.answer.with(|rows| {
+                chart(
+                    workspace,
+                    rows.as_deref().unwrap_or_default(),
+                    selected(session, workspace, rows.as_deref().unwrap_or_default()),
+                    by_width.get(),
+                )
+            })
         })
     });
     // A row per parameter, as tall as it needs; a very deep network scrolls.
-    let height = Signal::derive(move || ranges.answer.with(|rows| (rows.as_ref().map_or(0, Vec::len) as f64 * ROW_PX + 44.0).clamp(120.0, 620.0)));
+    let height = Signal::derive(move || {
+        ranges.answer.with(|rows| (rows.as_ref().map_or(0, Vec::len) as f64 * ROW_PX + 44.0).clamp(120.0, 620.0))
+    });
     let select = move |position: usize| {
         let target = session.workspace.with_untracked(|workspace| {
-            let row = ranges.answer.with_untracked(|rows| rows.as_ref().and_then(|rows| rows.get(position).cloned()))?;
+            let row =
+                ranges.answer.with_untracked(|rows| rows.as_ref().and_then(|rows| rows.get(position).cloned()))?;
             let layer = workspace.layers.get(row.layer)?;
             Some((layer.name.clone(), layer.parameters.get(row.parameter)?.role.clone()))
         });

@@ -34,7 +34,8 @@ fn blocked(session: crate::ui::Session) -> Option<String> {
     session.workspace.with(|workspace| {
         let blocked = workspace.models.iter().filter(|model| !model.unsupported.is_empty());
         let line = |model: &crate::worker::ModelSummary| {
-            let nodes: Vec<String> = model.unsupported.iter().take(5).map(|node| format!("{} ({})", node.node, node.op_type)).collect();
+            let nodes: Vec<String> =
+                model.unsupported.iter().take(5).map(|node| format!("{} ({})", node.node, node.op_type)).collect();
             format!("{} cannot run: {}", model.name, nodes.join(", "))
         };
         let lines: Vec<String> = blocked.map(line).collect();
@@ -128,7 +129,7 @@ fn Thumbnail() -> impl IntoView {
         }
     });
     view! { <canvas class="thumbnail" node_ref=canvas role="img" aria-label="The chosen input image"
-        hidden=move || picture.answer.with(Option::is_none)></canvas> }
+    hidden=move || picture.answer.with(Option::is_none)></canvas> }
 }
 
 /// How quantized operators are computed.

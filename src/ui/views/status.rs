@@ -38,7 +38,8 @@ fn Job(
     let session = use_session();
     let (done, total) = job.steps;
     let share = if total > 0 { done as f64 / total as f64 } else { 0.0 };
-    let steps = (total > 1).then(|| format!(" · {} of {}", format::grouped(done as u64), format::grouped(total as u64)));
+    let steps =
+        (total > 1).then(|| format!(" · {} of {}", format::grouped(done as u64), format::grouped(total as u64)));
     let left = job.remaining_ms.filter(|_| total > 1).map(|left| format!(" · {} left", format::duration(left)));
     view! {
         <span class="job">{job.label.clone()}{steps}{left}</span>

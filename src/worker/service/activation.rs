@@ -23,14 +23,13 @@ impl Service {
         let row = self.row(query.layer)?;
         let members = self.models.iter().zip(&self.layout.members[row]);
         let outputs: Vec<Output> = members
-            .filter_map(|(model, member)| {
-                self.output(model, &member.as_ref()?.operation, &self.layout.rows[row].op)
-            })
+            .filter_map(|(model, member)| self.output(model, &member.as_ref()?.operation, &self.layout.rows[row].op))
             .collect();
-        let span = outputs
-            .iter()
-            .filter_map(|output| Span::of(&output.real))
-            .reduce(|a, b| Span { min: a.min.min(b.min), max: a.max.max(b.max), width: 0.0 });
+        let span = outputs.iter().filter_map(|output| Span::of(&output.real)).reduce(|a, b| Span {
+            min: a.min.min(b.min),
+            max: a.max.max(b.max),
+            width: 0.0,
+        });
         let grid = span.map(|span| ValueRange { low: span.min, high: span.max });
         let variants = outputs.into_iter().map(|output| view(output, grid, &query)).collect();
         Ok((Reply::Activation(LayerActivations { query, variants }), None))
@@ -48,7 +47,10 @@ impl Service {
             value: value.clone(),
             tensor,
             real: real_values(tensor, quantized)?,
-            spatial: matches!(op, "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "BatchNormalization"),
+            spatial: matches!(
+                op,
+                "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "BatchNormalization"
+            ),
         })
     }
 }

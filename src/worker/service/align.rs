@@ -151,9 +151,14 @@ fn row(
         name,
         op: aligned.op.clone(),
         detail: present.first().map_or_else(String::new, |(model, layer)| detail(model, layer)),
-        quantized: present.iter().any(|(_, layer)| layer.quantized) || members.iter().flatten().any(|member| member.operation.absorbed),
+        quantized: present.iter().any(|(_, layer)| layer.quantized)
+            || members.iter().flatten().any(|member| member.operation.absorbed),
         composite: present.iter().any(|(_, layer)| layer.is_function_call || layer.has_subgraph),
-        parameters: roles.iter().enumerate().map(|(position, role)| parameter(models, role, values(position))).collect(),
+        parameters: roles
+            .iter()
+            .enumerate()
+            .map(|(position, role)| parameter(models, role, values(position)))
+            .collect(),
         outputs: members.iter().map(|member| Some(member.as_ref()?.operation.output.clone())).collect(),
     }
 }
@@ -192,7 +197,10 @@ fn detail(model: &OpenModel, layer: &Layer) -> String {
             parts.push(kernel.iter().map(i64::to_string).collect::<Vec<_>>().join("×"));
         }
         if node.ints("strides").iter().any(|&stride| stride != 1) {
-            parts.push(format!("stride {}", node.ints("strides").iter().map(i64::to_string).collect::<Vec<_>>().join("×")));
+            parts.push(format!(
+                "stride {}",
+                node.ints("strides").iter().map(i64::to_string).collect::<Vec<_>>().join("×")
+            ));
         }
         if node.int("group").is_some_and(|group| group > 1) {
             parts.push(format!("{} groups", node.int("group").unwrap_or(1)));

@@ -113,7 +113,9 @@ fn identity(document: &Document, quantized: &[QuantizedTensor]) -> (Variant, Str
         Some(DType::Uint8) => Variant::Uint8,
         _ => Variant::Other,
     };
-    let per_channel = quantized.iter().any(|tensor| matches!(tensor.kind, TensorKind::Weight) && tensor.fixed().is_some_and(|params| params.scale.len() > 1));
+    let per_channel = quantized.iter().any(|tensor| {
+        matches!(tensor.kind, TensorKind::Weight) && tensor.fixed().is_some_and(|params| params.scale.len() > 1)
+    });
     let mut words = format!("{form} {}", dtype.map_or("", DType::name));
     if let (Some(activations), Some(weights)) = (activations, weights)
         && activations != weights

@@ -5,7 +5,9 @@ use super::{Answered, Failure, Service};
 use crate::analysis::{HistogramError, Inside, Span, Stats, ValueRange, tensor_histogram, tensor_inside, tensor_stats};
 use crate::problem::Problem;
 use crate::tensor::{DType, Tensor};
-use crate::worker::protocol::{Distribution, DistributionQuery, DistributionSeries, LayerId, RangeRow, Reply, ValueView};
+use crate::worker::protocol::{
+    Distribution, DistributionQuery, DistributionSeries, LayerId, RangeRow, Reply, ValueView,
+};
 
 impl Service {
     /// The row of a layer; a question about an older workspace has no answer any more.

@@ -117,9 +117,8 @@ fn model_report(model: &OpenModel, run: Option<&RunResult>) -> ModelReport {
         dequantize_linear: summary.dequantize_linear,
         quantized_share: summary.quantize_share,
         quantization: model.quantized.iter().filter_map(quantization).collect(),
-        predictions: predictions.map_or_else(Vec::new, |predictions| {
-            predictions.top.into_iter().map(PredictionReport::from).collect()
-        }),
+        predictions: predictions
+            .map_or_else(Vec::new, |predictions| predictions.top.into_iter().map(PredictionReport::from).collect()),
     }
 }
 

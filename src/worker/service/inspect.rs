@@ -5,9 +5,9 @@ use super::card::port_of;
 use super::model::OpenModel;
 use super::{Answered, Service};
 use crate::analysis::scale_summary;
+use crate::onnx::NodeExt;
 use crate::onnx::proto::AttributeProto;
 use crate::onnx::proto::attribute_proto::AttributeType;
-use crate::onnx::NodeExt;
 use crate::worker::protocol::{InspectedMember, Inspection, LayerId, PortSummary, Reply};
 
 /// Elements of a list attribute that are shown.
@@ -46,7 +46,8 @@ fn inspect(model: &OpenModel, member: &Member) -> InspectedMember {
         model: model.id,
         node: node.map_or_else(String::new, |node| node.name().to_owned()),
         op: if operation.absorbed { format!("absorbed by {op}") } else { op },
-        attributes: node.map_or_else(Vec::new, |node| node.attribute.iter().map(|a| (a.name().to_owned(), words(a))).collect()),
+        attributes: node
+            .map_or_else(Vec::new, |node| node.attribute.iter().map(|a| (a.name().to_owned(), words(a))).collect()),
         inputs: node.map_or_else(Vec::new, |node| ports(&node.input)),
         outputs: node.map_or_else(Vec::new, |node| ports(&node.output)),
         channels: quantization.iter().map(|tensor| scale_summary(&tensor.fixed()?.scale)).collect(),
@@ -76,7 +77,9 @@ fn words(attribute: &AttributeProto) -> String {
             let dims = attribute.t.as_ref().map(|tensor| tensor.dims.as_slice()).unwrap_or_default();
             format!("a tensor {}", list(dims))
         }
-        AttributeType::Graph => format!("a graph of {} nodes", attribute.g.as_ref().map_or(0, |graph| graph.node.len())),
+        AttributeType::Graph => {
+            format!("a graph of {} nodes", attribute.g.as_ref().map_or(0, |graph| graph.node.len()))
+        }
         other => other.as_str_name().to_lowercase(),
     }
 }
@@ -86,9 +89,14 @@ mod tests {
 
     #[test]
     fn attributes_in_words() {
-        let ints = AttributeProto { r#type: Some(AttributeType::Ints as i32), ints: (0..20).collect(), ..Default::default() };
+        let ints =
+            AttributeProto { r#type: Some(AttributeType::Ints as i32), ints: (0..20).collect(), ..Default::default() };
         assert_eq!(words(&ints), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, … 20 in all]");
-        let string = AttributeProto { r#type: Some(AttributeType::String as i32), s: Some("SAME_UPPER".into()), ..Default::default() };
+        let string = AttributeProto {
+            r#type: Some(AttributeType::String as i32),
+            s: Some("SAME_UPPER".into()),
+            ..Default::default()
+        };
         assert_eq!(words(&string), "SAME_UPPER");
     }
 }

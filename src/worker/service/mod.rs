@@ -88,7 +88,12 @@ pub struct Service {
 
 impl Service {
     /// Answers one request.
-    pub async fn answer(&mut self, request: Request, attachments: Vec<Attachment>, job: &impl Job) -> (Reply, Option<Vec<u8>>) {
+    pub async fn answer(
+        &mut self,
+        request: Request,
+        attachments: Vec<Attachment>,
+        job: &impl Job,
+    ) -> (Reply, Option<Vec<u8>>) {
         let answered = match request {
             Request::Open { paths } => self.open(paths, attachments, job).await,
             Request::CloseModel(id) => {

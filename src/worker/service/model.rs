@@ -47,8 +47,8 @@ impl OpenModel {
 
     /// The quantized tensors whose real or stored value has one of these names.
     pub fn quantized_among<'a>(&'a self, names: &'a [&'a str]) -> impl Iterator<Item = &'a QuantizedTensor> + 'a {
-        self.quantized.iter().filter(move |tensor| {
-            names.contains(&tensor.value.as_str()) || names.contains(&tensor.stored.as_str())
-        })
+        self.quantized
+            .iter()
+            .filter(move |tensor| names.contains(&tensor.value.as_str()) || names.contains(&tensor.stored.as_str()))
     }
 }

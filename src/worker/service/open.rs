@@ -67,7 +67,8 @@ impl Service {
         match content {
             Opened::Model { name, bytes } => {
                 let display = self.unused_name(&name);
-                let model = OpenModel::open(id, display, &name, bytes, &|location| side_file(&self.side_files, location));
+                let model =
+                    OpenModel::open(id, display, &name, bytes, &|location| side_file(&self.side_files, location));
                 self.models.push(model.map_err(|error| error.problem(&name))?);
             }
             Opened::Dataset(set) => {
@@ -156,5 +157,7 @@ fn base_name(path: &str) -> &str {
 /// The side file at a location that a model names, by its path or by its last part.
 fn side_file(files: &[SourceFile], location: &str) -> Option<Bytes> {
     let exact = files.iter().rev().find(|file| file.path == location);
-    exact.or_else(|| files.iter().rev().find(|file| base_name(&file.path) == base_name(location))).map(|file| file.bytes.clone())
+    exact
+        .or_else(|| files.iter().rev().find(|file| base_name(&file.path) == base_name(location)))
+        .map(|file| file.bytes.clone())
 }

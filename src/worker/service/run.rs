@@ -162,7 +162,12 @@ impl Service {
     }
 
     /// The chosen input for each of a model's inputs.
-    fn inputs(&self, model: &OpenModel, facts: &[InputFact], order: &RunOrder) -> Result<Vec<(String, Tensor)>, Problem> {
+    fn inputs(
+        &self,
+        model: &OpenModel,
+        facts: &[InputFact],
+        order: &RunOrder,
+    ) -> Result<Vec<(String, Tensor)>, Problem> {
         let mut inputs = Vec::new();
         for (position, fact) in facts.iter().enumerate() {
             let tensor = match (&order.input, position) {
@@ -176,24 +181,46 @@ impl Service {
         Ok(inputs)
     }
 
-    fn item(&self, model: &OpenModel, fact: &InputFact, source: u32, index: usize, order: &RunOrder) -> Result<Tensor, Problem> {
+    fn item(
+        &self,
+        model: &OpenModel,
+        fact: &InputFact,
+        source: u32,
+        index: usize,
+        order: &RunOrder,
+    ) -> Result<Tensor, Problem> {
         let closed = || super::internal_problem("the chosen input is closed");
         let source = self.sources.iter().find(|open| open.id == source).ok_or_else(closed)?;
         let mismatch = |found: String, advice: &str| Problem {
             file: source.name.clone(),
             place: format!("input '{}' of {}", fact.name, model.summary.name),
             found,
-            expected: format!("{} [{}]", fact.dtype, fact.shape.iter().map(|dim| dim.map_or("?".to_owned(), |dim| dim.to_string())).collect::<Vec<_>>().join(", ")),
+            expected: format!(
+                "{} [{}]",
+                fact.dtype,
+                fact.shape
+                    .iter()
+                    .map(|dim| dim.map_or("?".to_owned(), |dim| dim.to_string()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
             advice: advice.to_owned(),
         };
         let read_off = model.summary.preprocess.as_ref().map(|(preprocess, _)| preprocess);
         if let Some(image) = source.image(index) {
             let image = image.map_err(|error| error.into_problem(&source.name))?;
             let Some(preprocess) = order.preprocess.as_ref().or(read_off) else {
-                return Err(mismatch("an image".to_owned(), "This input does not take images: choose an array or random values."));
+                return Err(mismatch(
+                    "an image".to_owned(),
+                    "This input does not take images: choose an array or random values.",
+                ));
             };
-            let tensor = preprocess.apply(&image).map_err(|error| mismatch(error.to_string(), "Set the preprocessing by hand."))?;
-            return fit(tensor, fact).map_err(|found| mismatch(found, "Set the preprocessing by hand: layout, size and channels must give this shape."));
+            let tensor = preprocess
+                .apply(&image)
+                .map_err(|error| mismatch(error.to_string(), "Set the preprocessing by hand."))?;
+            return fit(tensor, fact).map_err(|found| {
+                mismatch(found, "Set the preprocessing by hand: layout, size and channels must give this shape.")
+            });
         }
         let tensor = match &source.content {
             Content::Dataset(set) => {
@@ -215,7 +242,8 @@ impl Service {
 fn fit(tensor: Tensor, fact: &InputFact) -> Result<Tensor, String> {
     let described = format!("{} {:?}", tensor.dtype(), tensor.shape());
     let fits = |shape: &[usize]| {
-        shape.len() == fact.shape.len() && shape.iter().zip(&fact.shape).all(|(dim, wanted)| wanted.is_none_or(|wanted| wanted == *dim))
+        shape.len() == fact.shape.len()
+            && shape.iter().zip(&fact.shape).all(|(dim, wanted)| wanted.is_none_or(|wanted| wanted == *dim))
     };
     let mut batched = vec![1];
     batched.extend(tensor.shape());
@@ -244,10 +272,14 @@ fn cast(tensor: Tensor, dtype: DType) -> Option<Tensor> {
     match dtype {
         DType::Float32 => Tensor::from_vec(shape, tensor.to_f32().ok()?).ok(),
         DType::Float64 => Tensor::from_vec(shape, tensor.to_f64().ok()?).ok(),
-        DType::Float16 => Tensor::from_vec(shape, tensor.to_f64().ok()?.into_iter().map(half::f16::from_f64).collect()).ok(),
+        DType::Float16 => {
+            Tensor::from_vec(shape, tensor.to_f64().ok()?.into_iter().map(half::f16::from_f64).collect()).ok()
+        }
         DType::Uint8 => Tensor::from_vec(shape, whole(0.0, 255.0)?.into_iter().map(|v| v as u8).collect()).ok(),
         DType::Int8 => Tensor::from_vec(shape, whole(-128.0, 127.0)?.into_iter().map(|v| v as i8).collect()).ok(),
-        DType::Int32 => Tensor::from_vec(shape, whole(-2147483648.0, 2147483647.0)?.into_iter().map(|v| v as i32).collect()).ok(),
+        DType::Int32 => {
+            Tensor::from_vec(shape, whole(-2147483648.0, 2147483647.0)?.into_iter().map(|v| v as i32).collect()).ok()
+        }
         DType::Int64 => Tensor::from_vec(shape, whole(-9e15, 9e15)?.into_iter().map(|v| v as i64).collect()).ok(),
         _ => None,
     }

@@ -100,9 +100,11 @@ impl Service {
 /// Grey is repeated over the three colours; whatever has two or more than three channels shows its first as grey.
 fn rgba(image: &Image) -> Vec<u8> {
     let pixels = image.data.chunks_exact(image.channels.max(1));
-    pixels.flat_map(|pixel| match pixel {
-        [red, green, blue] => [*red, *green, *blue, 255],
-        [grey, ..] => [*grey, *grey, *grey, 255],
-        [] => [0, 0, 0, 255],
-    }).collect()
+    pixels
+        .flat_map(|pixel| match pixel {
+            [red, green, blue] => [*red, *green, *blue, 255],
+            [grey, ..] => [*grey, *grey, *grey, 255],
+            [] => [0, 0, 0, 255],
+        })
+        .collect()
 }

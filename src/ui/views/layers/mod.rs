@@ -5,12 +5,12 @@ mod rows;
 mod window;
 
 use crate::platform;
+use crate::platform::KeyboardEvent;
 use crate::ui::use_session;
 use leptos::prelude::*;
 use row::RowView;
 use rows::{Item, Row, Sort, rows};
 use std::collections::HashSet;
-use crate::platform::KeyboardEvent;
 use window::Window;
 
 /// What the tree's rows share.
@@ -86,7 +86,9 @@ fn selected_place(session: crate::ui::Session, rows: &[Row]) -> Option<usize> {
         let role = selection.parameter.as_deref();
         let parameter = role.and_then(|role| row.parameters.iter().position(|parameter| parameter.role == role));
         let item = parameter.map_or(Item::Layer(layer.row), |parameter| Item::Parameter(layer.row, parameter));
-        rows.iter().position(|row| row.item == item).or_else(|| rows.iter().position(|row| row.item == Item::Layer(layer.row)))
+        rows.iter()
+            .position(|row| row.item == item)
+            .or_else(|| rows.iter().position(|row| row.item == Item::Layer(layer.row)))
     })
 }
 

@@ -26,7 +26,9 @@ fn tile(op: &str) -> (&'static str, &'static str) {
     match op {
         "Conv" | "ConvTranspose" | "DepthwiseConv" => ("C", "conv"),
         "MatMul" | "Gemm" => ("D", "dense"),
-        "Relu" | "Clip" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Softmax" | "HardSwish" | "Gelu" | "Elu" | "PRelu" => ("A", "act"),
+        "Relu" | "Clip" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Softmax" | "HardSwish" | "Gelu" | "Elu" | "PRelu" => {
+            ("A", "act")
+        }
         "AveragePool" | "MaxPool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" => ("P", "pool"),
         "Add" | "Sub" => ("+", "norm"),
         "Mul" | "Div" => ("×", "norm"),
@@ -103,17 +105,20 @@ pub fn RowView(
     let selected = {
         let item = item.clone();
         Memo::new(move |_| {
-            session.workspace.with(|workspace| {
-                let selection = session.selection.get();
-                let (layer, row) = selection.layer_in(workspace)?;
-                let role = selection.parameter.as_deref();
-                let parameter = role.and_then(|role| row.parameters.iter().position(|p| p.role == role));
-                Some(match item {
-                    Item::Scope(_) => false,
-                    Item::Layer(position) => layer.row == position && parameter.is_none(),
-                    Item::Parameter(position, own) => layer.row == position && parameter == Some(own),
+            session
+                .workspace
+                .with(|workspace| {
+                    let selection = session.selection.get();
+                    let (layer, row) = selection.layer_in(workspace)?;
+                    let role = selection.parameter.as_deref();
+                    let parameter = role.and_then(|role| row.parameters.iter().position(|p| p.role == role));
+                    Some(match item {
+                        Item::Scope(_) => false,
+                        Item::Layer(position) => layer.row == position && parameter.is_none(),
+                        Item::Parameter(position, own) => layer.row == position && parameter == Some(own),
+                    })
                 })
-            }).unwrap_or(false)
+                .unwrap_or(false)
         })
     };
     let is_scope = matches!(item, Item::Scope(_));

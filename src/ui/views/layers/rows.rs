@@ -55,7 +55,12 @@ pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item
     let found = |text: &str| text.to_lowercase().contains(&filter);
     let mut shown: Vec<(usize, bool)> = Vec::new();
     for (position, layer) in layers.iter().enumerate() {
-        let by_parameter = || layer.parameters.iter().any(|parameter| found(&parameter.role) || parameter.values.iter().flatten().any(|value| found(value)));
+        let by_parameter = || {
+            layer
+                .parameters
+                .iter()
+                .any(|parameter| found(&parameter.role) || parameter.values.iter().flatten().any(|value| found(value)))
+        };
         let itself = found(&layer.name) || found(&layer.op) || layer.outputs.iter().flatten().any(|value| found(value));
         if itself || by_parameter() {
             shown.push((position, !filter.is_empty() && !itself));
@@ -90,7 +95,8 @@ pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item
         let item = Item::Layer(position);
         let open = opened != folded.contains(&item);
         let expanded = (!layer.parameters.is_empty()).then_some(open);
-        let level = 1 + usize::from(matches!(out.last(), Some(Row { item: Item::Scope(_), .. })) || nested(&out, scope));
+        let level =
+            1 + usize::from(matches!(out.last(), Some(Row { item: Item::Scope(_), .. })) || nested(&out, scope));
         out.push(Row { item, level, expanded });
         if expanded == Some(true) {
             let parameters = (0..layer.parameters.len()).map(|parameter| Item::Parameter(position, parameter));
@@ -139,7 +145,12 @@ mod tests {
     }
 
     fn network() -> Vec<LayerRow> {
-        vec![layer("stem", Some(1.0)), layer("block/conv", Some(3.0)), layer("block/relu", None), layer("head/dense", Some(2.0))]
+        vec![
+            layer("stem", Some(1.0)),
+            layer("block/conv", Some(3.0)),
+            layer("block/relu", None),
+            layer("head/dense", Some(2.0)),
+        ]
     }
 
     fn text(layers: &[LayerRow], rows: &[Row]) -> Vec<String> {

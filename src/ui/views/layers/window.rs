@@ -1,9 +1,9 @@
 //! Drawing only the rows in sight, where there are many.
 
 use super::rows::Row;
+use crate::platform::{Element, Event};
 use leptos::html::Div;
 use leptos::prelude::*;
-use crate::platform::{Element, Event};
 
 /// Height of a row in the style sheet.
 const ROW_PX: usize = 26;
