@@ -17,6 +17,7 @@ mod plan;
 mod state;
 mod tract_node;
 mod value;
+mod window;
 
 pub use error::{EngineError, UnsupportedNode};
 pub use params::ParamKey;

@@ -2,12 +2,12 @@
 
 use super::conv::layout_axes;
 use crate::engine::kernel::linear::{dequantize_value, zero_points};
-use crate::engine::kernel::{Input, Inputs, Kernel, Layout, ParamSite, optional, param_sites, quantize_value, required};
+use crate::engine::kernel::{self, Input, Inputs, Kernel, Layout, ParamSite, optional, param_sites, quantize_value, required};
 use crate::engine::lower::FlatNode;
-use crate::engine::tract_node::TractNode;
+use crate::engine::plan::Semantics;
 use crate::engine::value::{KernelError, Value};
 use crate::onnx::proto::attribute_proto::AttributeType;
-use crate::onnx::proto::AttributeProto;
+use crate::onnx::proto::{AttributeProto, NodeProto};
 use crate::onnx::NodeExt;
 use crate::tensor::DType;
 
@@ -56,13 +56,14 @@ impl Simulated {
             });
         }
         let opset = NodeExt::int(node, "opset").unwrap_or(flat.opset);
-        let kernel: Box<dyn Kernel> = if float == "Softmax" {
-            let mut softmax = flat.clone();
-            softmax.proto.op_type = Some("Softmax".to_owned());
-            Box::new(crate::engine::kernel::Softmax::new(&softmax.proto, opset))
-        } else {
-            Box::new(TractNode::made(float, inputs, &attributes, opset)?)
+        let proto = NodeProto {
+            op_type: Some(float.to_owned()),
+            input: (0..inputs).map(|i| format!("i{i}")).collect(),
+            output: vec!["o".to_owned()],
+            attribute: attributes,
+            ..Default::default()
         };
+        let kernel = kernel::build(&FlatNode { proto, opset, captured: Vec::new() }, Semantics::Simulate)?;
         Ok(Simulated {
             op_type: op_type.to_owned(),
             sites: param_sites(node),
