@@ -1,0 +1,17 @@
+//! Quantscope: the quantization playground that runs in a browser tab.
+//!
+//! The page (`ui`, `chart`) shows and asks; the worker (`worker::service`) owns documents, plans and activations and
+//! answers in plain data. See ARCHITECTURE.md for the map and the arrows that must never be drawn.
+
+pub mod analysis;
+pub mod chart;
+pub mod engine;
+pub mod export;
+pub mod import;
+pub mod onnx;
+pub mod platform;
+pub mod problem;
+pub mod quant;
+pub mod tensor;
+pub mod ui;
+pub mod worker;
