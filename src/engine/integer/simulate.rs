@@ -4,7 +4,7 @@ use super::conv::layout_axes;
 use crate::engine::kernel::linear::{dequantize_value, zero_points};
 use crate::engine::kernel::{self, Input, Inputs, Kernel, Layout, ParamSite, optional, param_sites, quantize_value, required};
 use crate::engine::lower::FlatNode;
-use crate::engine::plan::Semantics;
+use crate::engine::terms::Semantics;
 use crate::engine::value::{KernelError, Value};
 use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::proto::{AttributeProto, NodeProto};
