@@ -54,14 +54,22 @@ mod exports {
         plan.inputs().first().map(|input| input.name.clone()).ok_or_else(|| failed("the model has no input"))
     }
 
-    /// Output rows of the first `count` images, one after the other.
+    /// Output rows of the first `count` images, one after the other, computed `batch` images at a time.
     #[wasm_bindgen]
-    pub fn rows(model: &[u8], cifar: &[u8], count: usize, semantics: &str) -> Result<Vec<f32>, Failure> {
+    pub fn rows(
+        model: &[u8],
+        cifar: &[u8],
+        count: usize,
+        semantics: &str,
+        batch: usize,
+    ) -> Result<Vec<f32>, Failure> {
         let mut plan = plan(model, semantics, Observe::OutputsOnly)?;
         let (input, output) = (input_name(&plan)?, plan.outputs().first().cloned().unwrap_or_default());
+        let count = count.min(cifar.len() / RECORD);
         let mut rows = Vec::new();
-        for index in 0..count.min(cifar.len() / RECORD) {
-            plan.run(&[(input.clone(), images(cifar, index, 1)?)]).map_err(failed)?;
+        for first in (0..count).step_by(batch.max(1)) {
+            let images = images(cifar, first, batch.max(1).min(count - first))?;
+            plan.run(&[(input.clone(), images)]).map_err(failed)?;
             let row = plan.value(&output).ok_or_else(|| failed("there is no output"))?;
             rows.extend(row.to_f32().map_err(failed)?);
         }

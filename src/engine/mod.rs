@@ -32,6 +32,8 @@ pub mod terms;
 mod tract_node;
 #[cfg(feature = "engine")]
 mod value;
+#[cfg(feature = "engine")]
+mod window;
 
 pub use terms::{Semantics, UnsupportedNode};
 #[cfg(feature = "engine")]

@@ -270,7 +270,8 @@ impl Value {
             DType::Int4 | DType::Uint4 => pack(self.to_i64s()?.into_iter().map(|v| v as u8), 4),
             DType::Int2 | DType::Uint2 => pack(self.to_i64s()?.into_iter().map(|v| v as u8), 2),
             float if float.bits() == Some(8) && float.is_float() => {
-                self.f32s()?.iter().map(|&v| encode_f8(float, v, true)).collect()
+                // Every element is one of the type's values, infinity included.
+                self.f32s()?.iter().map(|&v| encode_f8(float, v, false)).collect()
             }
             _ => self.tensor.as_bytes().to_vec(),
         };

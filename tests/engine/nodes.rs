@@ -67,13 +67,19 @@ fn run_case(name: &str, case: &Value, semantics: Semantics) -> Result<(), String
     plan.run(&inputs).map_err(|e| e.to_string())?;
     for output in case["outputs"].as_array().unwrap() {
         let output_name = output["name"].as_str().unwrap();
-        // onnxruntime cuts float16 quotients toward zero; the specification rounds, and so do we.
-        let truncated = name.starts_with("q_f16_") && case["note"].as_str().is_some_and(|n| n.contains("a defect"));
-        let specified = arrays.get(&format!("ref_{output_name}")).filter(|_| truncated);
-        let stored = specified.unwrap_or_else(|| &arrays[&format!("out_{output_name}")]);
-        let expected = as_declared(stored, output["dtype"].as_str().unwrap());
+        let stored = &arrays[&format!("out_{output_name}")];
+        let mut expected = as_declared(stored, output["dtype"].as_str().unwrap());
+        // onnxruntime cuts float16 quotients toward zero; the specification rounds, and so do we. The reference
+        // evaluator wraps where the quotient is infinite, there onnxruntime's saturation is right.
+        if case["note"].as_str().is_some_and(|n| n.contains("a defect")) {
+            let rounded = as_declared(&arrays[&format!("ref_{output_name}")], output["dtype"].as_str().unwrap());
+            let both = expected.to_i64().unwrap().into_iter().zip(rounded.to_i64().unwrap());
+            let codes: Vec<i64> = both.map(|(cut, rounded)| if cut.abs_diff(rounded) <= 1 { rounded } else { cut }).collect();
+            expected = Tensor::from_vec(expected.shape().to_vec(), codes).unwrap();
+        }
         let found = plan.value(output_name).ok_or("no value")?;
-        if found.dtype() != expected.dtype() || found.shape() != expected.shape() {
+        let declared = as_declared(stored, output["dtype"].as_str().unwrap()).dtype();
+        if found.dtype() != declared || found.shape() != expected.shape() {
             return Err(format!(
                 "{}{:?} instead of {}{:?}",
                 found.dtype(),
@@ -106,7 +112,9 @@ fn quantization_operators() {
     let cases = index["cases"].as_object().unwrap();
     let mut failures = Vec::new();
     for (name, case) in cases {
-        if let Err(message) = run_case(name, case, Semantics::Integer) {
+        // QDQ sandwiches were recorded without fusion; QOperator nodes are the integer kernels.
+        let semantics = if name.starts_with("qdq_") { Semantics::Simulate } else { Semantics::Integer };
+        if let Err(message) = run_case(name, case, semantics) {
             failures.push(format!("{name}: {message}"));
         }
     }

@@ -186,8 +186,10 @@ impl Kernel for Quantize {
             Ok(floats) => std::borrow::Cow::Borrowed(floats),
             Err(_) => std::borrow::Cow::Owned(x.to_f32s()?),
         };
-        // Operator text: the division happens in `precision`, which defaults to the type of the scale.
-        let precision = self.precision.unwrap_or(scale.dtype());
+        // Without `precision` the division happens in the wider of both types, as in onnx's reference evaluator; for
+        // equal types that is the type of the scale, which the operator's text names.
+        let common = if x.dtype() == scale.dtype() { scale.dtype() } else { DType::Float32 };
+        let precision = self.precision.unwrap_or(common);
         let narrow_division = matches!(precision, DType::Float16 | DType::Bfloat16);
         let narrow_target = !dtype.is_int();
         if !narrow_division && !narrow_target {

@@ -8,6 +8,7 @@ mod basic;
 mod dynamic;
 mod fused;
 pub(crate) mod linear;
+mod pool;
 mod softmax;
 
 use super::integer;
@@ -19,7 +20,7 @@ use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
 
 pub(crate) use linear::{Layout, quantize_value};
-pub(crate) use softmax::{Softmax, softmax_lines};
+pub(crate) use softmax::softmax_lines;
 
 /// One input of a node.
 #[derive(Clone, Debug)]
@@ -112,6 +113,8 @@ pub(crate) fn build(flat: &FlatNode, semantics: Semantics) -> Result<Box<dyn Ker
         ("" | "com.microsoft", "QuantizeLinear") => Ok(Box::new(linear::Quantize::new(node)?)),
         ("" | "com.microsoft", "DequantizeLinear") => Ok(Box::new(linear::Dequantize::new(node)?)),
         ("", "DynamicQuantizeLinear") => Ok(Box::new(dynamic::dynamic_quantize_linear)),
+        ("", "AveragePool") => pool::average(flat),
+        ("", "GlobalAveragePool") => Ok(Box::new(pool::global_average)),
         ("", "Softmax" | "LogSoftmax") => Ok(Box::new(softmax::Softmax::new(node, flat.opset))),
         ("com.microsoft", _) => fused::build(flat),
         _ => Ok(Box::new(TractNode::new(flat)?)),

@@ -223,7 +223,7 @@ fn Facts(
                 <thead><tr>
                     <th scope="col">"variant"</th><th scope="col">"dtype"</th><th scope="col">"shape"</th><th scope="col">"count"</th>
                     <th scope="col">"min"</th><th scope="col">"max"</th><th scope="col">"mean"</th><th scope="col">"std"</th>
-                    <th scope="col">{format!("in {} … {}", format::number(low), format::number(high))}</th>
+                    <th scope="col" title=format!("in {} … {}", format::number(low), format::number(high))>"in range"</th>
                 </tr></thead>
                 <tbody>{answer.series.iter().map(row).collect_view()}</tbody>
             </table>
