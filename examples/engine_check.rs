@@ -56,13 +56,7 @@ mod exports {
 
     /// Output rows of the first `count` images, one after the other, computed `batch` images at a time.
     #[wasm_bindgen]
-    pub fn rows(
-        model: &[u8],
-        cifar: &[u8],
-        count: usize,
-        semantics: &str,
-        batch: usize,
-    ) -> Result<Vec<f32>, Failure> {
+    pub fn rows(model: &[u8], cifar: &[u8], count: usize, semantics: &str, batch: usize) -> Result<Vec<f32>, Failure> {
         let mut plan = plan(model, semantics, Observe::OutputsOnly)?;
         let (input, output) = (input_name(&plan)?, plan.outputs().first().cloned().unwrap_or_default());
         let count = count.min(cifar.len() / RECORD);

@@ -69,7 +69,10 @@ fn check_batched(model: &str, semantics: Semantics, tolerance: Tolerance, batch:
     };
     let ours = correct(&mut found.iter().copied());
     let theirs = correct(&mut expected.iter().map(|&c| c as usize));
-    println!("{model} {semantics:?}, batch {batch}: {ours} correct, recorded {theirs}, {different} of {} differ", found.len());
+    println!(
+        "{model} {semantics:?}, batch {batch}: {ours} correct, recorded {theirs}, {different} of {} differ",
+        found.len()
+    );
     assert!(different <= tolerance.different, "{model}: {different} images differ");
     assert!(ours.abs_diff(theirs) <= tolerance.correct, "{model}: {ours} correct, recorded {theirs}");
     rows

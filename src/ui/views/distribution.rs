@@ -29,7 +29,8 @@ pub fn WeightDistribution() -> impl IntoView {
     });
     // A typed or brushed window belongs to one parameter's values.
     Effect::new(move |_| {
-        (parameter.get(), shown.get());
+        parameter.track();
+        shown.track();
         window.set(None);
     });
     let view = RwSignal::new(View::default());

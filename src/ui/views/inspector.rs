@@ -110,7 +110,7 @@ fn groups(workspace: &Workspace, members: &[InspectedMember], values: Option<&[O
                     id: member.model,
                     model: summary.name.clone(),
                     tensor: tensor.clone(),
-                    scale: scale.clone(),
+                    scale: *scale,
                 });
             }
         }

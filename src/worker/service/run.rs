@@ -46,6 +46,16 @@ impl Plans {
     }
 }
 
+/// What is known of a run's input.
+struct Described {
+    /// The input in words.
+    words: String,
+    /// Its class, where the source has labels.
+    label: Option<u32>,
+    /// Names of the classes.
+    class_names: Option<Vec<String>>,
+}
+
 /// All tensors of one model.
 pub struct Captured {
     /// By ONNX value name, inputs included.
@@ -82,7 +92,7 @@ impl Service {
     }
 
     async fn run_models(&self, order: RunOrder, plans: &mut Plans, job: &impl Job) -> Result<LastRun, Failure> {
-        let (input, label, class_names) = self.describe(&order.input)?;
+        let Described { words: input, label, class_names } = self.describe(&order.input)?;
         let mut captured = Vec::new();
         let mut outcomes = Vec::new();
         for (done, model) in self.models.iter().enumerate() {
@@ -99,13 +109,13 @@ impl Service {
         Ok(LastRun { result: RunResult { order, input, label, class_names, outcomes }, models: captured })
     }
 
-    /// The input in words, its class, and the names of the classes.
-    fn describe(&self, input: &InputChoice) -> Result<(String, Option<u32>, Option<Vec<String>>), Failure> {
+    fn describe(&self, input: &InputChoice) -> Result<Described, Failure> {
         match input {
             InputChoice::Random { seed } => {
                 // Names of the classes are worth having for random values too, where only one data set is open.
                 let names = self.sources.iter().find_map(OpenSource::class_names);
-                Ok((format!("random values, seed {seed}"), None, names.map(<[String]>::to_vec)))
+                let words = format!("random values, seed {seed}");
+                Ok(Described { words, label: None, class_names: names.map(<[String]>::to_vec) })
             }
             InputChoice::Item { source, index } => {
                 let source = self.source(*source)?;
@@ -114,7 +124,7 @@ impl Service {
                     _ => source.name.clone(),
                 };
                 let names = source.class_names().or_else(|| self.sources.iter().find_map(OpenSource::class_names));
-                Ok((words, source.label(*index), names.map(<[String]>::to_vec)))
+                Ok(Described { words, label: source.label(*index), class_names: names.map(<[String]>::to_vec) })
             }
         }
     }
