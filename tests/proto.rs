@@ -16,10 +16,7 @@ fn generate() -> String {
         .collect();
     let modules = config.generate(request).expect("code is generated");
     let code: String = modules.into_values().collect();
-    format!(
-        "// Generated from proto/onnx.proto by tests/proto.rs. Do not edit.\n{}",
-        code
-    )
+    format!("// Generated from proto/onnx.proto by tests/proto.rs. Do not edit.\n{}", code)
 }
 
 #[test]

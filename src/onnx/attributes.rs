@@ -1,5 +1,6 @@
 //! Reading a node's attributes by name.
 
+use super::proto::attribute_proto::AttributeType;
 use super::proto::{AttributeProto, NodeProto, TensorProto};
 
 /// Attribute access; absent attributes and attributes of another kind give `None`, so callers state the default of
@@ -30,10 +31,13 @@ impl NodeExt for NodeProto {
         self.attribute.iter().find(|a| a.name() == name)
     }
     fn int(&self, name: &str) -> Option<i64> {
-        NodeExt::attribute(self, name)?.i
+        // A proto3 writer leaves out zeros: a declared type without a value stands for 0.
+        let attribute = NodeExt::attribute(self, name)?;
+        attribute.i.or((attribute.r#type() == AttributeType::Int).then_some(0))
     }
     fn float(&self, name: &str) -> Option<f32> {
-        NodeExt::attribute(self, name)?.f
+        let attribute = NodeExt::attribute(self, name)?;
+        attribute.f.or((attribute.r#type() == AttributeType::Float).then_some(0.0))
     }
     fn ints(&self, name: &str) -> &[i64] {
         NodeExt::attribute(self, name).map_or(&[], |a| &a.ints)

@@ -1,5 +1,6 @@
 //! What can be wrong with an ONNX file.
 
+use super::grouped::grouped;
 use crate::problem::Problem;
 use crate::tensor::TensorError;
 use thiserror::Error;
@@ -7,6 +8,44 @@ use thiserror::Error;
 /// Why bytes are not a usable ONNX model, with the place inside the file.
 #[derive(Debug, Error, Clone, PartialEq)]
 pub enum OnnxError {
+    /// The bytes are something else.
+    #[error("not an ONNX model: {found}")]
+    NotAModel {
+        /// What the bytes look like.
+        found: String,
+    },
+    /// A field declares more bytes than are left: the file was cut short, or a length in it is damaged.
+    #[error("byte {}: {place} declares {} bytes, {} are left", grouped(*offset as u64), grouped(*declared), grouped(*left as u64))]
+    Truncated {
+        /// Where the field begins.
+        offset: usize,
+        /// The innermost field that lacks bytes, by its path.
+        place: String,
+        /// Bytes the field says it has.
+        declared: u64,
+        /// Bytes that are there.
+        left: usize,
+    },
+    /// The bytes end inside a field's tag, length or number.
+    #[error("byte {}: the bytes end inside {place}", grouped(*offset as u64))]
+    Cut {
+        /// Where the bytes end.
+        offset: usize,
+        /// What they end in.
+        place: String,
+    },
+    /// Bytes that the schema does not allow where they stand.
+    #[error("byte {}, {place}: found {found}, expected {expected}", grouped(*offset as u64))]
+    Malformed {
+        /// Where they stand.
+        offset: usize,
+        /// The field, by its path.
+        place: String,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
     /// The bytes are not a protobuf message of the ONNX schema.
     #[error("not an ONNX model: {0}")]
     Decode(String),
@@ -36,6 +75,16 @@ pub enum OnnxError {
         /// What should be there.
         expected: String,
     },
+    /// The model is written for an operator set that is not supported.
+    #[error("operator set {version} of '{domain}'")]
+    Opset {
+        /// The operator set's domain, `ai.onnx` written out.
+        domain: String,
+        /// The version the model imports.
+        version: i64,
+        /// The oldest version that runs.
+        oldest: i64,
+    },
     /// A tensor's data lives in another file, which was not given.
     #[error("tensor '{tensor}' keeps its data in the file '{location}', which is not open")]
     ExternalData {
@@ -49,44 +98,83 @@ pub enum OnnxError {
 impl OnnxError {
     /// The error as a message for people: place, found, expected, what to do.
     pub fn problem(&self, file: &str) -> Problem {
-        let problem = |place: &str, found: String, expected: &str, advice: &str| Problem {
-            file: file.to_owned(),
-            place: place.to_owned(),
-            found,
-            expected: expected.to_owned(),
-            advice: advice.to_owned(),
-        };
-        match self {
-            OnnxError::Decode(why) => problem(
-                "the file",
-                why.clone(),
-                "a protobuf ModelProto",
-                "Export the model again, and check that the copy is complete (compare the file sizes).",
-            ),
-            OnnxError::Missing { place, what } => problem(
-                place,
-                format!("no {what}"),
-                what,
-                "The exporter left it out: export the model again, or check it with onnx.checker.",
-            ),
-            OnnxError::Tensor { tensor, source } => problem(
-                &format!("tensor '{tensor}'"),
-                source.to_string(),
-                "a payload that fits the declared type and dims",
-                "The file is damaged or was written wrongly: export the model again.",
-            ),
-            OnnxError::Invalid { place, found, expected } => problem(
-                place,
+        const AGAIN: &str =
+            "The file breaks the ONNX specification here: export the model again, or check it with onnx.checker.";
+        const COPY: &str =
+            "The file is not complete: copy or download it again, and compare its size with the original's.";
+        let (place, found, expected, advice) = match self {
+            OnnxError::NotAModel { found } => (
+                "the first bytes".to_owned(),
                 found.clone(),
-                expected,
-                "The file breaks the ONNX specification here: export the model again, or check it with onnx.checker.",
+                "an ONNX model (a protobuf ModelProto)".to_owned(),
+                not_a_model_advice(found),
             ),
-            OnnxError::ExternalData { tensor, location } => problem(
-                &format!("tensor '{tensor}'"),
+            OnnxError::Truncated { offset, place, declared, left } => (
+                format!("byte {}, {place}", grouped(*offset as u64)),
+                format!("{} bytes", grouped(*left as u64)),
+                format!("the {} bytes that the field declares", grouped(*declared)),
+                COPY.to_owned(),
+            ),
+            OnnxError::Cut { offset, place } => (
+                format!("byte {}", grouped(*offset as u64)),
+                format!("the end of the bytes, inside {place}"),
+                "a complete field".to_owned(),
+                COPY.to_owned(),
+            ),
+            OnnxError::Malformed { offset, place, found, expected } => (
+                format!("byte {}, {place}", grouped(*offset as u64)),
+                found.clone(),
+                expected.clone(),
+                "The file is damaged here, or it is not an ONNX model: export or copy it again.".to_owned(),
+            ),
+            OnnxError::Decode(why) => (
+                "the file".to_owned(),
+                why.clone(),
+                "a protobuf ModelProto".to_owned(),
+                "Export the model again, and check that the copy is complete (compare the file sizes).".to_owned(),
+            ),
+            OnnxError::Missing { place, what } => (
+                place.clone(),
+                format!("no {what}"),
+                what.clone(),
+                "The exporter left it out: export the model again, or check it with onnx.checker.".to_owned(),
+            ),
+            OnnxError::Tensor { tensor, source } => (
+                format!("tensor '{tensor}'"),
+                source.to_string(),
+                "a payload that fits the declared type and dims".to_owned(),
+                "The file is damaged or was written wrongly: export the model again.".to_owned(),
+            ),
+            OnnxError::Invalid { place, found, expected } => {
+                (place.clone(), found.clone(), expected.clone(), AGAIN.to_owned())
+            }
+            OnnxError::Opset { domain, version, oldest } => (
+                "opset_import".to_owned(),
+                format!("{domain} version {version}"),
+                format!("version {oldest} or newer"),
+                "It can be inspected but not run: convert it with onnx.version_converter, or export it for a newer opset."
+                    .to_owned(),
+            ),
+            OnnxError::ExternalData { tensor, location } => (
+                format!("tensor '{tensor}'"),
                 format!("a reference to the file '{location}'"),
-                "that file opened together with the model",
-                &format!("Drop the model and '{location}' together."),
+                "that file opened together with the model".to_owned(),
+                format!("Drop the model and '{location}' together."),
             ),
-        }
+        };
+        Problem { file: file.to_owned(), place, found, expected, advice }
     }
+}
+
+fn not_a_model_advice(found: &str) -> String {
+    let advice = match found {
+        found if found.contains("Git LFS") => {
+            "Fetch the file itself with `git lfs pull`, or download it from the site."
+        }
+        found if found.contains("web page") => {
+            "The download gave a page instead of the file: use the raw download link."
+        }
+        _ => "Check that this is the file you meant, and export the model to ONNX if it is in another format.",
+    };
+    advice.to_owned()
 }

@@ -6,14 +6,27 @@
 mod attributes;
 mod document;
 mod error;
+mod external;
+mod functions;
+mod grouped;
 mod index;
 mod payload;
 #[allow(missing_docs, clippy::all)]
 #[rustfmt::skip]
 pub mod proto;
+pub mod schema;
+mod sniff;
+mod subgraph;
+mod unknown;
+mod validate;
+mod wire;
 
 pub use attributes::NodeExt;
 pub use document::Document;
 pub use error::OnnxError;
+pub use external::{ExternalFiles, ExternalRef, for_each_tensor};
+pub use functions::FunctionSummary;
 pub use index::{Index, Slot};
-pub use payload::tensor_from_proto;
+pub use payload::{declared, tensor_from_proto};
+pub use subgraph::subgraphs;
+pub use validate::OLDEST_OPSET;
