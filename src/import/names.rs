@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const MAX_NAME_CHARS: usize = 120;
 const MAX_CLASSES: usize = 100_000;
 
-/// Class names in a text file: one per line, or JSON (a list, or an object of index to name as in Hugging Face's
+/// Class names in a text file: one per line (digits too, where they cannot be one label per image), or JSON (a list, or an object of index to name as in Hugging Face's
 /// `id2label`). `None` where it is other text: prose, numbers, code, tables.
 pub fn parse(path: &str, text: &str) -> Option<Vec<String>> {
     let extension = extension(path);
@@ -28,12 +28,31 @@ fn from_lines(text: &str) -> Option<Vec<String>> {
     let is_name = |name: &String| {
         !name.is_empty()
             && name.chars().count() <= MAX_NAME_CHARS
-            && name.chars().any(char::is_alphabetic)
+            && (is_number(name) || name.chars().any(char::is_alphabetic))
             && !name.starts_with(['<', '{', '[', '#'])
             && !name.ends_with(['.', ';', ':', '{'])
     };
     let names = (2..=MAX_CLASSES).contains(&names.len()).then_some(names)?;
-    names.iter().all(is_name).then_some(names)
+    (names.iter().all(is_name) && numbers_are_names(&names)).then_some(names)
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Digits may be classes (house numbers; digits and letters), but a file of numbers alone is more often one label per
+/// image. Classes have distinct names, and numbers alone name classes where they count up one by one.
+fn numbers_are_names(names: &[String]) -> bool {
+    let one_more = |pair: &[u64]| matches!(pair, [a, b] if a.checked_add(1) == Some(*b));
+    if names.iter().all(|name| is_number(name)) {
+        let numbers: Option<Vec<u64>> = names.iter().map(|name| name.parse().ok()).collect();
+        return numbers.is_some_and(|numbers| numbers.windows(2).all(one_more));
+    }
+    let mut numbers: Vec<&String> = names.iter().filter(|name| is_number(name)).collect();
+    let count = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.len() == count
 }
 
 fn from_json(text: &str) -> Option<Vec<String>> {
@@ -98,6 +117,13 @@ mod tests {
         assert_eq!(parse("batches.meta.txt", "airplane\nbird\n\n").unwrap(), ["airplane", "bird"]);
         assert_eq!(parse("labels.txt", "tench, Tinca tinca\r\ngoldfish\r\n").unwrap()[0], "tench, Tinca tinca");
         assert!(parse("labels.txt", "3\n8\n8\n").is_none());
+        assert!(parse("labels.txt", "7\n2\n1\n0\n").is_none() && parse("a.txt", "0.5\n1.5\n").is_none());
+        let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
+        assert_eq!(parse("batches.meta.txt", &(digits.join("\n") + "\n")).unwrap(), digits);
+        assert_eq!(parse("classes.txt", "0\n1\nA\nB\n").unwrap(), ["0", "1", "A", "B"]);
+        assert!(
+            parse("log.txt", "3\ncat\n3\n").is_none() && parse("a.txt", &format!("0\n{}\n", "9".repeat(30))).is_none()
+        );
         assert!(parse("notes.txt", "This is a sentence.\nAnd another.").is_none());
         assert!(parse("readme.txt", "a\nb").is_none());
         assert!(parse("index.csv", "a,b\nc,d").is_none());

@@ -1,8 +1,10 @@
-"""Trains the network on the rendered images: `python train.py` writes `build/street-digits.keras`.
+"""Trains the network on the rendered images, in two steps.
 
-MLPerf Tiny's recipe (Adam at 0.001, L2 decay, raw pixels, batches of 32), shortened: seven epochs of a cosine laid
-out for twelve. That is the model that is shipped. `python train.py anneal` goes on from there with 400 batches
-that take the rate to zero and let the batch norm averages settle.
+`python train.py first` writes `build/first-stage.keras`. MLPerf Tiny's recipe (Adam at 0.001, L2 decay, raw pixels,
+batches of 32), shortened: seven epochs of a cosine laid out for twelve.
+
+`python train.py anneal` goes on from there with 400 batches that take the rate to zero and let the batch norm
+averages settle, and writes `build/street-digits.keras`: the model that is shipped.
 
 Seeded, one thread, TensorFlow's deterministic operations: the same machine gives the same weights again.
 Another kind of processor sums in another order and ends at other weights of the same quality.
@@ -52,7 +54,6 @@ def first_stage(images, labels):
     network = model.resnet8()
     _fit(network, images, labels, LEARNING_RATE, COSINE_EPOCHS * (len(images) // BATCH), EPOCHS)
     network.save(FIRST_STAGE)
-    network.save(paths.KERAS)
 
 
 def anneal(images, labels):
@@ -63,11 +64,16 @@ def anneal(images, labels):
     network.save(paths.KERAS)
 
 
+STAGES = {"first": first_stage, "anneal": anneal}
+
+
 def main(stage):
     images, labels = dataset.load("train")
     _seed()
-    {"first": first_stage, "anneal": anneal}[stage](images, labels)
+    STAGES[stage](images, labels)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "first")
+    if len(sys.argv) != 2 or sys.argv[1] not in STAGES:
+        sys.exit(f"usage: train.py {'|'.join(STAGES)}")
+    main(sys.argv[1])
