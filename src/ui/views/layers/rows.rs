@@ -48,6 +48,15 @@ fn scope(name: &str) -> Option<&str> {
     name.split_once('/').map(|(scope, _)| scope)
 }
 
+/// The layers of one scope that stand next to each other.
+#[derive(Clone, Copy)]
+struct Group<'a> {
+    scope: &'a str,
+    /// Level of its layers: one deeper where the scope has a row of its own.
+    level: usize,
+    open: bool,
+}
+
 /// The visible rows. `folded` holds the items whose state differs from the usual one: scopes are open, layers closed.
 /// A filter matches names, operators and roles without regard to case, and shows what it found unfolded.
 pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item>) -> Vec<Row> {
@@ -72,12 +81,12 @@ pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item
         Sort::Width => shown.sort_by(|a, b| widest(&layers[b.0]).total_cmp(&widest(&layers[a.0]))),
     }
     let mut out = Vec::new();
-    let mut current: Option<(&str, bool)> = None;
+    let mut current: Option<Group> = None;
     for (place, &(position, opened)) in shown.iter().enumerate() {
         let layer = &layers[position];
         let scope = if sort == Sort::Graph { scope(&layer.name) } else { None };
-        if current.map(|(name, _)| name) != scope {
-            current = scope.map(|name| (name, true));
+        if current.map(|group| group.scope) != scope {
+            current = scope.map(|scope| Group { scope, level: 1, open: true });
             // A scope of a single layer says nothing that the layer's name does not.
             let next = shown.get(place + 1).and_then(|&(next, _)| self::scope(&layers[next].name));
             if let Some(name) = scope
@@ -85,18 +94,17 @@ pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item
             {
                 let item = Item::Scope(format!("{name}#{position}"));
                 let open = !folded.contains(&item);
-                current = Some((name, open));
+                current = Some(Group { scope: name, level: 2, open });
                 out.push(Row { item, level: 1, expanded: Some(open) });
             }
         }
-        if current.is_some_and(|(_, open)| !open) {
+        if current.is_some_and(|group| !group.open) {
             continue;
         }
         let item = Item::Layer(position);
         let open = opened != folded.contains(&item);
         let expanded = (!layer.parameters.is_empty()).then_some(open);
-        let level =
-            1 + usize::from(matches!(out.last(), Some(Row { item: Item::Scope(_), .. })) || nested(&out, scope));
+        let level = current.map_or(1, |group| group.level);
         out.push(Row { item, level, expanded });
         if expanded == Some(true) {
             let parameters = (0..layer.parameters.len()).map(|parameter| Item::Parameter(position, parameter));
@@ -104,16 +112,6 @@ pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item
         }
     }
     out
-}
-
-/// Whether the newest layer in `out` sits under the scope row that `scope` opened.
-fn nested(out: &[Row], scope: Option<&str>) -> bool {
-    let newest = out.iter().rev().find(|row| !matches!(row.item, Item::Parameter(..)));
-    let head = out.iter().rev().find_map(|row| match &row.item {
-        Item::Scope(name) => name.rsplit_once('#').map(|(name, _)| name),
-        _ => None,
-    });
-    scope.is_some() && head == scope && newest.is_some_and(|row| row.level == 2)
 }
 
 fn widest(layer: &LayerRow) -> f64 {
