@@ -37,24 +37,21 @@ pub fn files_of_paste(event: &ClipboardEvent) -> Vec<PickedFile> {
     list(event.clipboard_data().and_then(|data| data.files()))
 }
 
-/// Files of a drop, folders walked through. The browser forgets the entries when the event ends, so they are taken
-/// before the first wait.
+/// Files of a drop, folders walked through. The browser forgets the items when the event ends, so they are taken before
+/// the first wait.
 pub fn files_of_drop(event: &DragEvent) -> impl Future<Output = Vec<PickedFile>> + use<> {
-    let (entries, plain) =
-        event.data_transfer().map_or((Vec::new(), Vec::new()), |data| (entries(&data), list(data.files())));
+    let (mut found, folders) = event.data_transfer().map_or((Vec::new(), Vec::new()), |data| dropped(&data));
     async move {
-        if entries.is_empty() {
-            return plain;
-        }
-        let mut found = Vec::new();
-        let mut waiting = entries;
-        while let Some(entry) = waiting.pop() {
-            if let Some(directory) = entry.dyn_ref::<FileSystemDirectoryEntry>() {
-                waiting.extend(children(directory).await);
-            } else if let Some(file) = entry.dyn_ref::<FileSystemFileEntry>()
-                && let Some(file) = file_of(file).await
-            {
-                found.push(PickedFile { path: entry.full_path().trim_start_matches('/').to_owned(), file });
+        let mut waiting = folders;
+        while let Some(folder) = waiting.pop() {
+            for entry in children(&folder).await {
+                if let Some(inner) = entry.dyn_ref::<FileSystemDirectoryEntry>() {
+                    waiting.push(inner.clone());
+                } else if let Some(file) = entry.dyn_ref::<FileSystemFileEntry>()
+                    && let Some(file) = file_of(file).await
+                {
+                    found.push(PickedFile { path: entry.full_path().trim_start_matches('/').to_owned(), file });
+                }
             }
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -62,10 +59,20 @@ pub fn files_of_drop(event: &DragEvent) -> impl Future<Output = Vec<PickedFile>>
     }
 }
 
-fn entries(data: &DataTransfer) -> Vec<FileSystemEntry> {
+/// The files and the folders of a drop. A file is taken as such, not through its entry, which some sources of drags lack.
+fn dropped(data: &DataTransfer) -> (Vec<PickedFile>, Vec<FileSystemDirectoryEntry>) {
     let items = data.items();
-    let items = (0..items.length()).filter_map(|i| items.get(i));
-    items.filter_map(|item| item.webkit_get_as_entry().ok().flatten()).collect()
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for item in (0..items.length()).filter_map(|position| items.get(position)) {
+        let entry = item.webkit_get_as_entry().ok().flatten();
+        let folder = entry.and_then(|entry| entry.dyn_into::<FileSystemDirectoryEntry>().ok());
+        match (folder, item.get_as_file()) {
+            (Some(folder), _) => folders.push(folder),
+            (None, Ok(Some(file))) => files.push(PickedFile { path: file.name(), file }),
+            (None, _) => {}
+        }
+    }
+    (files, folders)
 }
 
 async fn file_of(entry: &FileSystemFileEntry) -> Option<File> {
