@@ -60,7 +60,8 @@ async function page(request) {
   const { waiting } = self.registration;
   if (waiting && (await self.clients.matchAll({ type: "window" })).length < 2) {
     waiting.postMessage("activate");
-    return new Response("", { headers: { "Content-Type": "text/html", Refresh: "0" } });
+    // Not a Refresh header: to an address with a fragment that would be a jump inside this empty page.
+    return new Response("<!doctype html><script>location.reload()</script>", { headers: { "Content-Type": "text/html" } });
   }
   return kept("./", request);
 }
