@@ -19,7 +19,9 @@ pub(crate) fn check_elements(shape: &ShapeFact) -> TractResult<()> {
     let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     match count {
         Some(count) if count <= MAX_ELEMENTS => Ok(()),
-        _ => Err(format_err!("a tensor of shape {dims:?} is larger than the engine's limit of {MAX_ELEMENTS} elements")),
+        _ => {
+            Err(format_err!("a tensor of shape {dims:?} is larger than the engine's limit of {MAX_ELEMENTS} elements"))
+        }
     }
 }
 

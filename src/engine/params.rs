@@ -54,7 +54,13 @@ impl ParamSlot {
             self.axis = match node.op_type() {
                 "QLinearConv" => 0,
                 "QLinearMatMul" => -1,
-                "QGemm" => if NodeExt::int(node, "transB").unwrap_or(0) != 0 { 0 } else { 1 },
+                "QGemm" => {
+                    if NodeExt::int(node, "transB").unwrap_or(0) != 0 {
+                        0
+                    } else {
+                        1
+                    }
+                }
                 _ => NodeExt::int(node, "axis").unwrap_or(1),
             };
             self.block_size = NodeExt::int(node, "block_size").and_then(|b| usize::try_from(b).ok()).unwrap_or(0);
@@ -107,7 +113,10 @@ impl Plan {
         if params.zero_point.len() != count {
             return Err(fail("as many zero points as scales are needed"));
         }
-        if count != 1 && (count != now.scale.len() || params.granularity != now.granularity) && !self.may_spread(key, params) {
+        if count != 1
+            && (count != now.scale.len() || params.granularity != now.granularity)
+            && !self.may_spread(key, params)
+        {
             return Err(fail("the number of scales does not fit the tensor"));
         }
         if params.scale.iter().any(|s| !(s.is_finite() && *s > 0.0)) {

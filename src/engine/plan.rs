@@ -7,9 +7,9 @@ use super::lower::{FlatNode, flatten, label};
 use super::params::{ParamKey, ParamSlot};
 use super::state::State;
 use super::value::Value;
-use crate::onnx::proto::type_proto::Value as TypeValue;
-use crate::onnx::proto::tensor_shape_proto::dimension::Value as DimValue;
 use crate::onnx::proto::ValueInfoProto;
+use crate::onnx::proto::tensor_shape_proto::dimension::Value as DimValue;
+use crate::onnx::proto::type_proto::Value as TypeValue;
 use crate::onnx::{Document, NodeExt, tensor_from_proto};
 use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,10 @@ fn refuse(flat: &FlatNode, reason: String) -> UnsupportedNode {
 
 /// Operators that give something else in every run.
 fn is_random(op_type: &str) -> bool {
-    matches!(op_type, "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial" | "Bernoulli")
+    matches!(
+        op_type,
+        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial" | "Bernoulli"
+    )
 }
 
 struct Compiler {
@@ -211,10 +214,8 @@ impl Plan {
         }
         for tensor in &graph.initializer {
             let plain = tensor_from_proto(tensor)?;
-            let value = Value::from_plain(&plain).map_err(|message| EngineError::Graph {
-                place: format!("initializer '{}'", tensor.name()),
-                message,
-            })?;
+            let value = Value::from_plain(&plain)
+                .map_err(|message| EngineError::Graph { place: format!("initializer '{}'", tensor.name()), message })?;
             compiler.define(Some(tensor.name()), Some(value), true);
         }
         let mut inputs = Vec::new();
@@ -244,9 +245,7 @@ impl Plan {
             compiler.use_integer_kernels(&flat, &mut steps, &outputs)?;
         }
         let observed = match options.observe {
-            Observe::All => {
-                graph.node.iter().flat_map(|n| &n.output).filter(|o| !o.is_empty()).cloned().collect()
-            }
+            Observe::All => graph.node.iter().flat_map(|n| &n.output).filter(|o| !o.is_empty()).cloned().collect(),
             Observe::OutputsOnly => outputs.clone(),
         };
         let mut plan = Plan {
@@ -327,7 +326,8 @@ impl Compiler {
             needed: true,
         };
         if constant {
-            let results = step.compute(|id| Some((self.values.get(id)?.clone()?, self.constant.get(id) == Some(&true))))?;
+            let results =
+                step.compute(|id| Some((self.values.get(id)?.clone()?, self.constant.get(id) == Some(&true))))?;
             for (id, value) in step.outputs.iter().zip(results) {
                 if let Some(slot) = id.and_then(|id| self.values.get_mut(id)) {
                     *slot = Some(value);
@@ -344,7 +344,8 @@ impl Compiler {
         steps: &mut [Step],
         outputs: &[String],
     ) -> Result<(), EngineError> {
-        let constant = |name: &str| self.names.get(name).filter(|&&id| self.constant[id]).and_then(|&id| self.values[id].clone());
+        let constant =
+            |name: &str| self.names.get(name).filter(|&&id| self.constant[id]).and_then(|&id| self.values[id].clone());
         let found = find_sandwiches(flat, &constant, outputs);
         let found = found.map_err(|message| EngineError::Graph { place: "the graph".to_owned(), message })?;
         for sandwich in found {

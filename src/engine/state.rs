@@ -78,10 +78,7 @@ impl State {
 
 impl Step {
     /// Computes the node's outputs, one value per output position. `read` gives a value and whether it is constant.
-    pub(super) fn compute(
-        &mut self,
-        read: impl Fn(usize) -> Option<(Value, bool)>,
-    ) -> Result<Vec<Value>, EngineError> {
+    pub(super) fn compute(&mut self, read: impl Fn(usize) -> Option<(Value, bool)>) -> Result<Vec<Value>, EngineError> {
         let input = |id: &Option<usize>| (*id).and_then(&read).map(|(value, constant)| Input { value, constant });
         let inputs: Vec<Option<Input>> = self.inputs.iter().map(input).collect();
         let last = inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
@@ -173,7 +170,8 @@ impl Plan {
             dirty.nodes += 1;
             for (id, value) in step.outputs.iter().zip(results) {
                 let Some(id) = *id else { continue };
-                let old = state.values.get(id).and_then(Option::as_ref);
+                // A full run computes every reader anyway; a partial one stops where nothing changes.
+                let old = state.values.get(id).and_then(Option::as_ref).filter(|_| !everything);
                 if !old.is_some_and(|old| old.same_bits(&value)) {
                     state.put(id, Some(value)).map_err(|message| step.failure(message))?;
                 }

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 use tract_onnx::Onnx;
 use tract_onnx::pb;
-use tract_onnx::prelude::{DatumType, Framework, InferenceModelExt, Tensor, TypedSimpleState, TypedSimplePlan};
+use tract_onnx::prelude::{DatumType, Framework, InferenceModelExt, Tensor, TypedSimplePlan, TypedSimpleState};
 use tract_onnx::tract_hir::internal::{InferenceFact, IntoArcTensor, TValue};
 
 static TRACT: LazyLock<Onnx> = LazyLock::new(|| {
@@ -36,8 +36,8 @@ pub(crate) fn knows(op_type: &str) -> bool {
 /// Input positions whose values tract needs while it builds the plan: shapes, axes, sizes.
 fn shape_like(op_type: &str, position: usize) -> bool {
     match op_type {
-        "Reshape" | "Expand" | "Tile" | "Unsqueeze" | "Squeeze" | "TopK" | "Split" | "CumSum" | "Trilu" | "Upsample"
-        | "DFT" => position >= 1,
+        "Reshape" | "Expand" | "Tile" | "Unsqueeze" | "Squeeze" | "TopK" | "Split" | "CumSum" | "Trilu"
+        | "Upsample" | "DFT" => position >= 1,
         "Slice" | "Pad" | "Resize" | "STFT" => position >= 1,
         "OneHot" => position == 1,
         "Range" | "ConstantOfShape" | "EyeLike" | "HannWindow" | "HammingWindow" | "BlackmanWindow" => true,
@@ -51,10 +51,37 @@ fn shape_like(op_type: &str, position: usize) -> bool {
 fn moves_only(op_type: &str) -> bool {
     matches!(
         op_type,
-        "Reshape" | "Flatten" | "Transpose" | "Squeeze" | "Unsqueeze" | "Concat" | "Split" | "Slice" | "Gather"
-            | "GatherElements" | "GatherND" | "Expand" | "Tile" | "Pad" | "DepthToSpace" | "SpaceToDepth" | "Identity"
-            | "Compress" | "ScatterElements" | "ScatterND" | "Where" | "MaxPool" | "Dropout" | "Max" | "Min" | "TopK"
-            | "ReduceMax" | "ReduceMin" | "Relu" | "Clip" | "Trilu"
+        "Reshape"
+            | "Flatten"
+            | "Transpose"
+            | "Squeeze"
+            | "Unsqueeze"
+            | "Concat"
+            | "Split"
+            | "Slice"
+            | "Gather"
+            | "GatherElements"
+            | "GatherND"
+            | "Expand"
+            | "Tile"
+            | "Pad"
+            | "DepthToSpace"
+            | "SpaceToDepth"
+            | "Identity"
+            | "Compress"
+            | "ScatterElements"
+            | "ScatterND"
+            | "Where"
+            | "MaxPool"
+            | "Dropout"
+            | "Max"
+            | "Min"
+            | "TopK"
+            | "ReduceMax"
+            | "ReduceMin"
+            | "Relu"
+            | "Clip"
+            | "Trilu"
     )
 }
 
@@ -131,7 +158,12 @@ impl TractNode {
     }
 
     /// A node made by the engine itself, with fresh value names.
-    pub fn made(op_type: &str, inputs: usize, attributes: &[crate::onnx::proto::AttributeProto], opset: i64) -> Result<Self, KernelError> {
+    pub fn made(
+        op_type: &str,
+        inputs: usize,
+        attributes: &[crate::onnx::proto::AttributeProto],
+        opset: i64,
+    ) -> Result<Self, KernelError> {
         let proto = crate::onnx::proto::NodeProto {
             op_type: Some(op_type.to_owned()),
             input: (0..inputs).map(|i| format!("i{i}")).collect(),
@@ -323,7 +355,8 @@ fn check_bodies(node: &NodeProto) -> Result<(), KernelError> {
         }
         let typed = |t: &crate::onnx::proto::TensorProto| DType::from_onnx(t.data_type());
         let narrow = |d: DType| d.is_float() && !matches!(d, DType::Float32 | DType::Float64);
-        if let Some(bad) = graph.initializer.iter().filter_map(typed).find(|&d| narrow(d) || d.bits().unwrap_or(0) < 8) {
+        if let Some(bad) = graph.initializer.iter().filter_map(typed).find(|&d| narrow(d) || d.bits().unwrap_or(0) < 8)
+        {
             return Err(format!("its body holds a constant of type {bad}"));
         }
     }

@@ -156,7 +156,9 @@ impl Value {
     /// The elements as the carrier has them.
     pub fn slice<T: Carried>(&self) -> Result<&[T], KernelError> {
         let plain = self.tensor.try_as_plain_ram().map_err(|e| e.to_string())?;
-        plain.as_slice::<T>().map_err(|_| format!("a {} tensor was found where {:?} is needed", self.dtype, T::datum_type()))
+        plain
+            .as_slice::<T>()
+            .map_err(|_| format!("a {} tensor was found where {:?} is needed", self.dtype, T::datum_type()))
     }
 
     /// The elements of a float type up to 32 bits.
@@ -262,12 +264,8 @@ impl Value {
     /// The tensor in the form ONNX stores it: narrow types packed.
     pub fn to_plain(&self) -> Result<Plain, KernelError> {
         let bytes = match self.dtype {
-            DType::Float16 => {
-                self.f32s()?.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()
-            }
-            DType::Bfloat16 => {
-                self.f32s()?.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect()
-            }
+            DType::Float16 => self.f32s()?.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+            DType::Bfloat16 => self.f32s()?.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(),
             DType::Float4E2m1 => pack(self.f32s()?.iter().map(|&v| encode_f4e2m1(v)), 4),
             DType::Int4 | DType::Uint4 => pack(self.to_i64s()?.into_iter().map(|v| v as u8), 4),
             DType::Int2 | DType::Uint2 => pack(self.to_i64s()?.into_iter().map(|v| v as u8), 2),

@@ -100,7 +100,8 @@ impl Pooling {
     /// The windows of every spatial axis of data of shape (batch, channels, spatial...).
     pub fn windows(&self, shape: &[usize]) -> Result<Vec<AxisWindows>, KernelError> {
         let spatial = shape.get(2..).filter(|s| s.len() == self.kernel.len());
-        let spatial = spatial.ok_or_else(|| format!("data of shape {shape:?} does not fit a window of {:?}", self.kernel))?;
+        let spatial =
+            spatial.ok_or_else(|| format!("data of shape {shape:?} does not fit a window of {:?}", self.kernel))?;
         spatial.iter().enumerate().map(|(axis, &dim)| self.along(axis, dim)).collect()
     }
 

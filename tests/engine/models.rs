@@ -28,7 +28,9 @@ fn open(model: &str) -> Document {
     let bytes = Bytes::from(std::fs::read(data).unwrap());
     let mut proto = opened.proto().clone();
     for tensor in &mut proto.graph.as_mut().unwrap().initializer {
-        let number = |key: &str| tensor.external_data.iter().find(|e| e.key() == key).map(|e| e.value().parse::<usize>().unwrap());
+        let number = |key: &str| {
+            tensor.external_data.iter().find(|e| e.key() == key).map(|e| e.value().parse::<usize>().unwrap())
+        };
         if let Some(offset) = number("offset") {
             let length = number("length").unwrap();
             tensor.raw_data = Some(bytes.slice(offset..offset + length));
@@ -117,7 +119,8 @@ fn a_batch_gives_the_recorded_classes() {
         plan.run(&[(input, inputs.clone())]).unwrap();
         let found = plan.value(&plan.outputs()[0]).unwrap();
         let classes: Vec<usize> = found.to_f32().unwrap().chunks(10).map(argmax).collect();
-        let expected: Vec<usize> = about["argmax"].as_array().unwrap().iter().map(|c| c.as_u64().unwrap() as usize).collect();
+        let expected: Vec<usize> =
+            about["argmax"].as_array().unwrap().iter().map(|c| c.as_u64().unwrap() as usize).collect();
         let different = classes.iter().zip(&expected).filter(|(a, b)| a != b).count();
         assert!(different == 0, "{model}: {classes:?} instead of {expected:?}");
     }

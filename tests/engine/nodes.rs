@@ -25,7 +25,10 @@ fn as_declared(stored: &Tensor, declared: &str) -> Tensor {
             let codes: Vec<u8> = stored.bytes().to_vec();
             let per_byte = 8 / bits;
             let mask = (1u8 << bits) - 1;
-            codes.chunks(per_byte).map(|c| c.iter().enumerate().fold(0, |b, (i, v)| b | (v & mask) << (i * bits))).collect()
+            codes
+                .chunks(per_byte)
+                .map(|c| c.iter().enumerate().fold(0, |b, (i, v)| b | (v & mask) << (i * bits)))
+                .collect()
         }
         _ => stored.bytes().to_vec(),
     };
@@ -71,7 +74,8 @@ fn run_case(name: &str, case: &Value, semantics: Semantics) -> Result<(), String
         if case["note"].as_str().is_some_and(|n| n.contains("a defect")) {
             let rounded = as_declared(&arrays[&format!("ref_{output_name}")], output["dtype"].as_str().unwrap());
             let both = expected.to_i64().unwrap().into_iter().zip(rounded.to_i64().unwrap());
-            let codes: Vec<i64> = both.map(|(cut, rounded)| if cut.abs_diff(rounded) <= 1 { rounded } else { cut }).collect();
+            let codes: Vec<i64> =
+                both.map(|(cut, rounded)| if cut.abs_diff(rounded) <= 1 { rounded } else { cut }).collect();
             expected = Tensor::from_vec(expected.shape().to_vec(), codes).unwrap();
         }
         let found = plan.value(output_name).ok_or("no value")?;

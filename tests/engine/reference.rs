@@ -69,7 +69,10 @@ fn check_batched(model: &str, semantics: Semantics, tolerance: Tolerance, batch:
     };
     let ours = correct(&mut found.iter().copied());
     let theirs = correct(&mut expected.iter().map(|&c| c as usize));
-    println!("{model} {semantics:?}, batch {batch}: {ours} correct, recorded {theirs}, {different} of {} differ", found.len());
+    println!(
+        "{model} {semantics:?}, batch {batch}: {ours} correct, recorded {theirs}, {different} of {} differ",
+        found.len()
+    );
     assert!(different <= tolerance.different, "{model}: {different} images differ");
     assert!(ours.abs_diff(theirs) <= tolerance.correct, "{model}: {ours} correct, recorded {theirs}");
     rows
@@ -118,7 +121,10 @@ fn the_qoperator_model_is_bit_equal() {
     let Some(folder) = reference() else { return };
     let expected = probabilities(&folder, "resnet8_uint8_qoperator");
     let found: Vec<f32> = rows.into_iter().take(64).flatten().collect();
-    assert_eq!(found.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), expected.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+    assert_eq!(
+        found.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+        expected.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -30,7 +30,8 @@ pub fn document(path: &Path) -> Document {
 }
 
 pub fn plan(path: &Path, semantics: Semantics) -> Plan {
-    Plan::compile(&document(path), semantics, &PlanOptions::default()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    Plan::compile(&document(path), semantics, &PlanOptions::default())
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// One .npy array; `as_type` overrides the element type (numpy has no int4, fp8, bf16).
@@ -38,7 +39,11 @@ pub fn npy(bytes: &[u8]) -> Tensor {
     assert_eq!(&bytes[..6], b"\x93NUMPY");
     let wide = bytes[6] >= 2;
     let start = if wide { 12 } else { 10 };
-    let length = if wide { u32::from_le_bytes(bytes[8..12].try_into().unwrap()) as usize } else { u16::from_le_bytes(bytes[8..10].try_into().unwrap()) as usize };
+    let length = if wide {
+        u32::from_le_bytes(bytes[8..12].try_into().unwrap()) as usize
+    } else {
+        u16::from_le_bytes(bytes[8..10].try_into().unwrap()) as usize
+    };
     let header = std::str::from_utf8(&bytes[start..start + length]).unwrap();
     assert!(header.contains("'fortran_order': False"), "{header}");
     let descr = header.split("'descr': '").nth(1).unwrap().split('\'').next().unwrap();
@@ -58,7 +63,8 @@ pub fn npy(bytes: &[u8]) -> Tensor {
         other => panic!("numpy type {other}"),
     };
     let dims = header.split("'shape': (").nth(1).unwrap().split(')').next().unwrap();
-    let shape: Vec<usize> = dims.split(',').filter(|d| !d.trim().is_empty()).map(|d| d.trim().parse().unwrap()).collect();
+    let shape: Vec<usize> =
+        dims.split(',').filter(|d| !d.trim().is_empty()).map(|d| d.trim().parse().unwrap()).collect();
     Tensor::new(dtype, shape, Bytes::copy_from_slice(&bytes[start + length..])).unwrap()
 }
 

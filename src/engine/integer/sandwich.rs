@@ -100,7 +100,8 @@ impl<'a> Links<'a> {
             return false;
         };
         let zero = dq.input_name(2).is_none_or(|z| {
-            (self.constant)(z).is_some_and(|v| v.dtype() == DType::Int32 && v.to_i64s().is_ok_and(|n| n.iter().all(|&z| z == 0)))
+            (self.constant)(z)
+                .is_some_and(|v| v.dtype() == DType::Int32 && v.to_i64s().is_ok_and(|n| n.iter().all(|&z| z == 0)))
         });
         let x = x.first().copied().unwrap_or(f32::NAN);
         // The exporter's product may be rounded differently in the last bit.
@@ -153,7 +154,8 @@ impl<'a> Links<'a> {
             }
             _ => None,
         };
-        let mut inputs = if op_type == "QLinearConcat" { vec![y_scale.to_owned(), y_zero.to_owned()] } else { Vec::new() };
+        let mut inputs =
+            if op_type == "QLinearConcat" { vec![y_scale.to_owned(), y_zero.to_owned()] } else { Vec::new() };
         inputs.extend(triplets);
         if op_type == "QGemm" {
             inputs.push(bias.clone().unwrap_or_default());

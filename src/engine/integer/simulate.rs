@@ -2,13 +2,15 @@
 
 use super::conv::layout_axes;
 use crate::engine::kernel::linear::{dequantize_value, zero_points};
-use crate::engine::kernel::{self, Input, Inputs, Kernel, Layout, ParamSite, optional, param_sites, quantize_value, required};
+use crate::engine::kernel::{
+    self, Input, Inputs, Kernel, Layout, ParamSite, optional, param_sites, quantize_value, required,
+};
 use crate::engine::lower::FlatNode;
 use crate::engine::plan::Semantics;
 use crate::engine::value::{KernelError, Value};
+use crate::onnx::NodeExt;
 use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::proto::{AttributeProto, NodeProto};
-use crate::onnx::NodeExt;
 use crate::tensor::DType;
 
 /// A QOperator node as the sandwich it stands for.
@@ -38,7 +40,10 @@ impl Simulated {
             "QLinearMatMul" => ("MatMul", 2),
             "QLinearAdd" => ("Add", 2),
             "QLinearMul" => ("Mul", 2),
-            "QLinearAveragePool" | "QLinearGlobalAveragePool" | "QLinearSoftmax" | "QLinearSigmoid"
+            "QLinearAveragePool"
+            | "QLinearGlobalAveragePool"
+            | "QLinearSoftmax"
+            | "QLinearSigmoid"
             | "QLinearLeakyRelu" => (op_type.trim_start_matches("QLinear"), 1),
             _ => return Err("the operator is not known to the engine".to_owned()),
         };
@@ -89,7 +94,8 @@ impl Kernel for Simulated {
         let constant = |at: usize| inputs.get(at).and_then(Option::as_ref).is_none_or(|i| i.constant);
         let mut fed: Vec<Option<Input>> = self.plain.map(|at| inputs.get(at).cloned().flatten()).into_iter().collect();
         let mut scales: Vec<Vec<f32>> = Vec::new();
-        let (to_first, to_last) = layout_axes(required(inputs, self.sites.iter().find_map(|s| s.tensor).unwrap_or(0))?.shape().len());
+        let (to_first, to_last) =
+            layout_axes(required(inputs, self.sites.iter().find_map(|s| s.tensor).unwrap_or(0))?.shape().len());
         for (position, site) in self.sites.iter().filter(|s| s.tensor.is_some()).enumerate() {
             let tensor = site.tensor.unwrap_or(0);
             let (x, scale) = (required(inputs, tensor)?, required(inputs, site.scale)?);
@@ -105,7 +111,9 @@ impl Kernel for Simulated {
             scales.push(scale);
         }
         if let Some((at, bias)) = self.bias.and_then(|at| Some((at, optional(inputs, at)?))) {
-            let (Some(a), Some(b)) = (scales.first(), scales.get(1)) else { return Err("scales are missing".to_owned()) };
+            let (Some(a), Some(b)) = (scales.first(), scales.get(1)) else {
+                return Err("scales are missing".to_owned());
+            };
             let a = a.first().copied().unwrap_or(f32::NAN);
             let columns = b.len().max(1);
             let scale = |index: usize| a * b.get(index % columns).copied().unwrap_or(f32::NAN);

@@ -9,13 +9,7 @@ use crate::quant::{dequantize, quantize};
 use crate::tensor::DType;
 
 /// Applies `f` to the real value of every element.
-fn map(
-    x: &Value,
-    from: Affine,
-    to: Affine,
-    dtype: DType,
-    f: impl Fn(f32) -> f32,
-) -> Result<Value, KernelError> {
+fn map(x: &Value, from: Affine, to: Affine, dtype: DType, f: impl Fn(f32) -> f32) -> Result<Value, KernelError> {
     if from == to && x.dtype() == dtype && f(1.25) == 1.25 && f(-1.25) == -1.25 {
         return Ok(x.clone());
     }

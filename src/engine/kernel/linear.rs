@@ -275,7 +275,8 @@ pub(crate) fn dequantize_value(
             let x = x.f32s()?;
             Value::build(dtype, shape, |y: &mut [f32]| {
                 layout.runs(x.len(), |start, end, at| {
-                    if let (Some(x), Some(y), Some(&scale)) = (x.get(start..end), y.get_mut(start..end), scales.get(at)) {
+                    if let (Some(x), Some(y), Some(&scale)) = (x.get(start..end), y.get_mut(start..end), scales.get(at))
+                    {
                         y.iter_mut().zip(x).for_each(|(y, &q)| *y = q * scale);
                     }
                 });

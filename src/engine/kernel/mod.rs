@@ -77,7 +77,11 @@ pub(crate) fn param_sites(node: &NodeProto) -> Vec<ParamSite> {
             vec![site(1, 2, Some(0)), site(4, 5, Some(3)), site(6, 7, None)]
         }
         "QGemm" => vec![site(1, 2, Some(0)), site(4, 5, Some(3)), site(7, 8, None)],
-        "QLinearAveragePool" | "QLinearGlobalAveragePool" | "QLinearSoftmax" | "QLinearSigmoid" | "QLinearLeakyRelu" => {
+        "QLinearAveragePool"
+        | "QLinearGlobalAveragePool"
+        | "QLinearSoftmax"
+        | "QLinearSigmoid"
+        | "QLinearLeakyRelu" => {
             vec![site(1, 2, Some(0)), site(3, 4, None)]
         }
         "QLinearConcat" => {
@@ -95,7 +99,9 @@ pub(crate) fn build(flat: &FlatNode, semantics: Semantics) -> Result<Box<dyn Ker
     let node = &flat.proto;
     let domain = node.domain_name();
     if !matches!(domain, "" | "com.microsoft" | "ai.onnx.ml") {
-        return Err(format!("the operator domain '{domain}' is not known, and the model defines no function of this name"));
+        return Err(format!(
+            "the operator domain '{domain}' is not known, and the model defines no function of this name"
+        ));
     }
     if let Some(kernel) = basic::build(flat)? {
         return Ok(kernel);

@@ -15,11 +15,7 @@ pub(crate) struct Softmax {
 
 impl Softmax {
     pub fn new(node: &NodeProto, opset: i64) -> Self {
-        Softmax {
-            axis: NodeExt::int(node, "axis"),
-            flatten: opset < 13,
-            log: node.op_type() == "LogSoftmax",
-        }
+        Softmax { axis: NodeExt::int(node, "axis"), flatten: opset < 13, log: node.op_type() == "LogSoftmax" }
     }
 }
 
