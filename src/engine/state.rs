@@ -170,7 +170,8 @@ impl Plan {
             dirty.nodes += 1;
             for (id, value) in step.outputs.iter().zip(results) {
                 let Some(id) = *id else { continue };
-                let old = state.values.get(id).and_then(Option::as_ref);
+                // A full run computes every reader anyway; a partial one stops where nothing changes.
+                let old = state.values.get(id).and_then(Option::as_ref).filter(|_| !everything);
                 if !old.is_some_and(|old| old.same_bits(&value)) {
                     state.put(id, Some(value)).map_err(|message| step.failure(message))?;
                 }

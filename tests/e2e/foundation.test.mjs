@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { browserTest, download, readTable } from "./harness.mjs";
 import { readNpy, readZip } from "./npz.mjs";
-import { root } from "./server.mjs";
+import { noReference, reference, root } from "./server.mjs";
 
 /** Without fused multiply-add a value on a rounding edge may fall the other way, and later integers follow it. */
 const EQUAL_INTEGERS = 0.99;
@@ -95,3 +95,44 @@ browserTest("a bad file is a message, and what was open stays open", async ({ pa
   await shows(message, "expected");
   assert.equal(await page.getByRole("table", { name: "Model card tiny" }).count(), 1);
 });
+
+browserTest("a broken worker becomes a message and a fresh worker with the same files", async ({ page, app }) => {
+  // The page's own worker is kept in sight, so that the test can let it report what a trap would.
+  await page.addInitScript(() => {
+    const Original = globalThis.Worker;
+    globalThis.workers = [];
+    globalThis.Worker = class extends Original {
+      constructor(...parts) {
+        super(...parts);
+        globalThis.workers.push(this);
+      }
+    };
+  });
+  await app.goto();
+  await app.open([model("tiny.onnx"), model("tiny_inputs.npy")]);
+  const card = page.getByRole("table", { name: "Model card tiny" });
+  await card.waitFor();
+  await page.evaluate(() => globalThis.workers[0].dispatchEvent(new ErrorEvent("error", { message: "RuntimeError: unreachable" })));
+  await shows(page.getByRole("alert", { name: "Problems" }), "RuntimeError: unreachable");
+  await page.waitForFunction(() => globalThis.workers.length === 2);
+  await card.waitFor();
+  await app.run.click();
+  await app.predictions.waitFor();
+}, { path: null });
+
+browserTest("the reference models give ONNX Runtime's numbers on the page", async ({ page, app }) => {
+  const file = (path) => join(reference, path);
+  await app.drop([file("models/resnet8.onnx"), file("models/resnet8_int8.onnx"), file("cifar10/test_batch_head.bin")]);
+  await shows(page.getByRole("table", { name: "Model card resnet8_int8" }), "32 QuantizeLinear + 66 DequantizeLinear = 98 of 130 nodes (75.4 %)");
+  await app.run.click();
+  await app.predictions.waitFor();
+  await shows(page.getByRole("region", { name: "Results" }), "cat");
+  const rows = await readTable(app.predictions);
+  const names = readFileSync(file("cifar10/batches.meta.txt"), "utf8").trim().split("\n");
+  for (const [column, recorded] of [["resnet8", "resnet8__unoptimized"], ["resnet8_int8", "resnet8_int8__unoptimized"]]) {
+    const { data } = readNpy(readFileSync(file(`expected/probs64/${recorded}.npy`)));
+    const first = [...data.subarray(0, 10)];
+    const best = first.indexOf(Math.max(...first));
+    assert.equal(rows[0][column], `${names[best]} ${(first[best] * 100).toFixed(2)} %`);
+  }
+}, { skip: noReference });

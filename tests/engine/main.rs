@@ -5,6 +5,7 @@
 
 mod cut;
 mod edits;
+mod hostile;
 mod models;
 mod nodes;
 mod reference;

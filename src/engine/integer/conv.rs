@@ -1,6 +1,6 @@
 //! `ConvInteger` and `QLinearConv`.
 
-use super::{Affine, EXACT_F32, centered, code_range, exact_sums, reach};
+use super::{Accumulator, Affine, EXACT_F32, centered, code_range, exact_sums, reach};
 use crate::engine::kernel::linear::{round_steps, zero_points};
 use crate::engine::kernel::{Input, Inputs, Kernel, optional, required};
 use crate::engine::lower::FlatNode;
@@ -157,29 +157,37 @@ pub(super) fn requantize(
     zero_point: i32,
     dtype: DType,
 ) -> Result<Value, KernelError> {
-    let (low, high) = code_range(dtype)?;
-    let accumulators = exact_sums(sums)?;
+    let range = code_range(dtype)?;
     let inner = channels.inner.max(1);
     macro_rules! narrow {
-        ($t:ty) => {
+        ($from:ty, $sums:expr, $t:ty) => {{
+            let all: &[$from] = $sums;
             Value::build(dtype, sums.shape(), |y: &mut [$t]| {
-                for (run, (y, sums)) in y.chunks_mut(inner).zip(accumulators.chunks(inner)).enumerate() {
+                for (run, (y, sums)) in y.chunks_mut(inner).zip(all.chunks(inner)).enumerate() {
                     let channel = run % channels.count.max(1);
                     let multiplier = multipliers.get(channel).or(multipliers.first()).copied().unwrap_or(f32::NAN);
                     let offset = bias.and_then(|b| b.get(channel)).copied().unwrap_or(0);
-                    let steps = |sum: i32| sum.wrapping_add(offset) as f32 * multiplier;
                     y.iter_mut().zip(sums).for_each(|(y, &sum)| {
-                        *y = round_steps(steps(sum), zero_point, (low, high)) as $t;
+                        let steps = sum.accumulator().wrapping_add(offset) as f32 * multiplier;
+                        *y = round_steps(steps, zero_point, range) as $t;
                     });
                 }
                 Ok(())
             })
+        }};
+    }
+    macro_rules! from {
+        ($from:ty, $sums:expr) => {
+            match dtype {
+                DType::Uint8 | DType::Uint4 | DType::Uint2 => narrow!($from, $sums, u8),
+                DType::Int8 | DType::Int4 | DType::Int2 => narrow!($from, $sums, i8),
+                DType::Uint16 => narrow!($from, $sums, u16),
+                _ => narrow!($from, $sums, i16),
+            }
         };
     }
-    match dtype {
-        DType::Uint8 | DType::Uint4 | DType::Uint2 => narrow!(u8),
-        DType::Int8 | DType::Int4 | DType::Int2 => narrow!(i8),
-        DType::Uint16 => narrow!(u16),
-        _ => narrow!(i16),
+    match sums.dtype() {
+        DType::Float32 => from!(f32, sums.f32s()?),
+        _ => from!(f64, sums.slice::<f64>()?),
     }
 }

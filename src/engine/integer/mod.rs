@@ -153,11 +153,31 @@ pub(crate) fn reach(dtype: DType, zero_points: &[i32]) -> Result<i64, KernelErro
     Ok(zero_points.iter().map(|&z| i64::from(high - z).max(i64::from(z - low))).max().unwrap_or(0))
 }
 
-/// Sums of exact products as integers. They wrap like the 32-bit accumulators of the kernels they stand for.
+/// An exact sum as the 32-bit accumulator of the kernels it stands for, which wraps.
+pub(crate) trait Accumulator: Copy {
+    fn accumulator(self) -> i32;
+}
+
+impl Accumulator for f32 {
+    #[inline(always)]
+    fn accumulator(self) -> i32 {
+        // Below 2^24 by construction.
+        self as i32
+    }
+}
+
+impl Accumulator for f64 {
+    #[inline(always)]
+    fn accumulator(self) -> i32 {
+        self as i64 as i32
+    }
+}
+
+/// Exact sums as integers.
 pub(crate) fn exact_sums(sums: &Value) -> Result<Vec<i32>, KernelError> {
     Ok(match sums.dtype() {
-        DType::Float32 => sums.f32s()?.iter().map(|&v| v as i32).collect(),
-        _ => sums.slice::<f64>()?.iter().map(|&v| v as i64 as i32).collect(),
+        DType::Float32 => sums.f32s()?.iter().map(|v| v.accumulator()).collect(),
+        _ => sums.slice::<f64>()?.iter().map(|v| v.accumulator()).collect(),
     })
 }
 

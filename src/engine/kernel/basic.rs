@@ -31,6 +31,13 @@ pub(super) fn build(flat: &FlatNode) -> Result<Option<Box<dyn Kernel>>, KernelEr
         "Size" => Box::new(|inputs: Inputs<'_>| {
             Ok(vec![Value::from_vec(DType::Int64, &[], vec![required(inputs, 0)?.len() as i64])?])
         }),
+        "Reshape" if flat.opset >= 5 => {
+            let keep_zero = NodeExt::int(node, "allowzero").unwrap_or(0) != 0;
+            Box::new(move |inputs: Inputs<'_>| {
+                let x = required(inputs, 0)?;
+                Ok(vec![x.reshaped(&target_shape(x.shape(), &required(inputs, 1)?.to_i64s()?, keep_zero)?)?])
+            })
+        }
         "ConstantOfShape" => {
             let fill = match NodeExt::tensor(node, "value") {
                 Some(tensor) => Value::from_plain(&tensor_from_proto(tensor).map_err(|e| e.to_string())?)?,
@@ -89,11 +96,36 @@ fn shape_of(x: &Value, start: i64, end: Option<i64>) -> Result<Vec<Value>, Kerne
     Ok(vec![Value::from_vec(DType::Int64, &[dims.len()], dims)?])
 }
 
+/// The shape a `Reshape` asks for: 0 copies a dim unless `allowzero`, one -1 takes what is left.
+fn target_shape(from: &[usize], wanted: &[i64], keep_zero: bool) -> Result<Vec<usize>, KernelError> {
+    let wrong = || format!("the shape {wanted:?} does not hold the elements of {from:?}");
+    let mut open = None;
+    let mut shape = Vec::with_capacity(wanted.len());
+    for (axis, &dim) in wanted.iter().enumerate() {
+        shape.push(match dim {
+            0 if !keep_zero => *from.get(axis).ok_or_else(wrong)?,
+            -1 if open.is_none() => {
+                open = Some(axis);
+                1
+            }
+            dim => usize::try_from(dim).map_err(|_| wrong())?,
+        });
+    }
+    let (total, known) = (product(from).ok_or_else(wrong)?, product(&shape).ok_or_else(wrong)?);
+    if let Some(dim) = open.and_then(|axis| shape.get_mut(axis)) {
+        *dim = total.checked_div(known).ok_or_else(wrong)?;
+    }
+    if product(&shape) == Some(total) { Ok(shape) } else { Err(wrong()) }
+}
+
+fn product(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim))
+}
+
 fn constant_of_shape(shape: &Value, fill: &Value) -> Result<Vec<Value>, KernelError> {
     let dims = shape.to_i64s()?.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
     let dims = dims.map_err(|_| "the shape holds a negative dim".to_owned())?;
-    let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS);
-    if count.is_none() {
+    if product(&dims).is_none_or(|count| count > MAX_ELEMENTS) {
         return Err(format!("a tensor of shape {dims:?} is larger than the engine's limit"));
     }
     let scalar = fill.reshaped(&[])?;
