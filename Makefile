@@ -47,6 +47,10 @@ build-engine-check: build-tools ## Build the engine as a module that the browser
 build-tools test-tools: %-tools:
 	@scripts/install-tools.sh $*
 
+.PHONY: screenshots
+screenshots: build ## Take the README's pictures anew (docs/)
+	@node scripts/screenshots.mjs
+
 .PHONY: fmt
 fmt: build-tools ## Format the code
 	@cargo fmt --all

@@ -1,0 +1,43 @@
+// Takes the README's pictures from the built page, with the sample that ships with it. Usage: make screenshots
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { serve } from "./serve.mjs";
+
+const root = join(import.meta.dirname, "..");
+const out = process.argv[2] ?? join(root, "docs");
+mkdirSync(out, { recursive: true });
+const server = await serve({ "/": join(root, "dist") }, 0);
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+
+/** Opens the page with the sample, does `act`, and takes a picture. */
+async function picture(name, { act = async () => {}, ...options }) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, serviceWorkers: "block", reducedMotion: "reduce", ...options });
+  const page = await context.newPage();
+  await page.goto(server.url);
+  await page.getByRole("button", { name: "Try the sample" }).click();
+  await page.getByRole("table", { name: "Model card street-digits-uint8" }).waitFor({ timeout: 60_000 });
+  await page.getByRole("status", { name: "Engine" }).filter({ hasText: "ready" }).waitFor({ timeout: 60_000 });
+  await act(page);
+  await page.waitForTimeout(800);
+  await page.screenshot({ path: join(out, `${name}.png`) });
+  console.log(`screenshots: ${join(out, name)}.png`);
+  await context.close();
+}
+
+const convolution = async (page) => page.getByRole("treeitem").filter({ hasText: "conv2d_4_1/BiasAdd" }).first().click();
+const tab = (name) => async (page) => page.getByRole("tab", { name }).click();
+const maps = async (page) => {
+  await convolution(page);
+  await page.getByRole("group", { name: "Feature maps", exact: true }).scrollIntoViewIfNeeded();
+};
+
+await picture("overview-light", { colorScheme: "light" });
+await picture("layer-dark", { colorScheme: "dark", act: convolution });
+await picture("activations-light", { colorScheme: "light", act: maps });
+await picture("run-dark", { colorScheme: "dark", act: tab("Run") });
+const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true };
+await picture("narrow-light", { ...phone, colorScheme: "light", act: tab("Run") });
+await picture("narrow-dark", { ...phone, colorScheme: "dark" });
+await browser.close();
+await server.close();
