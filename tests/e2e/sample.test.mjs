@@ -97,3 +97,13 @@ browserTest("on a phone the layers and the inspector are drawers", async ({ page
   await page.getByRole("button", { name: "Inspector", exact: true }).click();
   await app.quantizationParameters.waitFor();
 }, { viewport: { width: 390, height: 844 }, hasTouch: true });
+
+browserTest("after one visit the sample opens and runs without a network", async ({ page, app, context }) => {
+  await page.locator("html[data-offline=ready]").waitFor({ timeout: 60_000 });
+  await context.setOffline(true);
+  await page.reload();
+  await app.started();
+  await trySample(page, app);
+  await page.getByRole("tab", { name: "Run" }).click();
+  assert.equal((await readTable(app.predictions)).length, 11);
+}, { offline: true });

@@ -98,7 +98,7 @@ fn chart(workspace: &Workspace, answer: &Distribution, role: &str) -> Chart {
     Chart {
         title: format!("Weight distribution {layer} {role}"),
         note: format!(
-            "{} values · {} bins · drag to choose a value range",
+            "{} values · {} bins · Shift and drag chooses a value range",
             format::grouped(count as u64),
             answer.query.bins
         ),
