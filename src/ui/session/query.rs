@@ -1,7 +1,7 @@
 //! Questions that follow the signals they depend on.
 
 use super::Session;
-use crate::worker::{Reply, Request};
+use crate::worker::{Inspection, Reply, Request, Workspace};
 use leptos::prelude::*;
 
 /// The answer to a question that is asked again whenever what it depends on changes. The last answer stays while the
@@ -41,5 +41,15 @@ impl Session {
             });
         });
         Query { answer }
+    }
+
+    /// Everything about the selected layer, in every variant.
+    pub fn inspection(self) -> Query<Inspection> {
+        let layer = move || {
+            let selected =
+                |workspace: &Workspace| self.selection.with(|selection| Some(selection.layer_in(workspace)?.0));
+            self.workspace.with(selected).map(Request::Inspect)
+        };
+        self.query(layer, |reply, _| if let Reply::Inspection(inspection) = reply { Some(inspection) } else { None })
     }
 }

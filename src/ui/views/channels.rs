@@ -3,22 +3,13 @@
 use crate::chart::{Axis, ChannelMarks, Channels, Chart, Plot, Series};
 use crate::ui::chart::ChartView;
 use crate::ui::{roles, use_session};
-use crate::worker::{Reply, Request};
 use leptos::prelude::*;
 
 /// Charts of per-channel scales and zero points; nothing where every tensor has one scale.
 #[component]
 pub fn ChannelCharts() -> impl IntoView {
     let session = use_session();
-    let inspection = session.query(
-        move || {
-            let layer = session.workspace.with(|workspace| {
-                session.selection.with(|selection| selection.layer_in(workspace).map(|(id, _)| id))
-            })?;
-            Some(Request::Inspect(layer))
-        },
-        |reply, _| if let Reply::Inspection(inspection) = reply { Some(inspection) } else { None },
-    );
+    let inspection = session.inspection();
     let charts = Memo::new(move |_| {
         session.workspace.with(|workspace| {
             let inspection = inspection.answer.get()?;

@@ -3,24 +3,14 @@
 use super::Dot;
 use crate::quant::{Granularity, Parameters, QuantParams, QuantizedTensor};
 use crate::ui::{format, use_session};
-use crate::worker::{
-    InspectedMember, Inspection, ModelId, ModelSummary, ParameterSummary, PortSummary, Reply, Request, Workspace,
-};
+use crate::worker::{InspectedMember, Inspection, ModelId, ModelSummary, ParameterSummary, PortSummary, Workspace};
 use leptos::prelude::*;
 
 /// The inspector.
 #[component]
 pub fn Inspector() -> impl IntoView {
     let session = use_session();
-    let inspection = session.query(
-        move || {
-            let layer = session.workspace.with(|workspace| {
-                session.selection.with(|selection| selection.layer_in(workspace).map(|(id, _)| id))
-            })?;
-            Some(Request::Inspect(layer))
-        },
-        |reply, _| if let Reply::Inspection(inspection) = reply { Some(inspection) } else { None },
-    );
+    let inspection = session.inspection();
     // The answer may be older than the workspace for a moment; then nothing of it is shown.
     let shown = move || {
         let inspection = inspection.answer.get()?;
