@@ -34,7 +34,8 @@ impl Magnitudes {
             };
             // f64 so that the midpoint is exact.
             let half = f64::from(top) + (f64::from(top) - f64::from(below)) / 2.0;
-            let over = if self.last % 2 == 0 { f64::from(magnitude) > half } else { f64::from(magnitude) >= half };
+            let over =
+                if self.last.is_multiple_of(2) { f64::from(magnitude) > half } else { f64::from(magnitude) >= half };
             return (self.last, over);
         };
         let low = self.values.get(above.wrapping_sub(1)).copied().unwrap_or(0.0);
