@@ -1,22 +1,9 @@
 //! What can go wrong between a document and its numbers.
 
+use super::terms::UnsupportedNode;
 use crate::onnx::OnnxError;
 use crate::problem::Problem;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-/// A node that the engine cannot run, found before anything is computed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnsupportedNode {
-    /// The node's name, or the name of its first output where it has none.
-    pub node: String,
-    /// Operator name.
-    pub op_type: String,
-    /// Operator domain; empty for `ai.onnx`.
-    pub domain: String,
-    /// Why it cannot run.
-    pub reason: String,
-}
 
 /// A failure of the engine, with the place it happened at.
 #[derive(Clone, Debug, PartialEq, Error)]

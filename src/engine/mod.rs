@@ -4,22 +4,42 @@
 //! [`unsupported`] lists what cannot run, [`Plan::compile`] makes a document ready, [`Plan::run`] computes every
 //! intermediate value in one pass, [`Plan::set_params`] edits a scale or a zero point and [`Plan::rerun`] computes only
 //! what depends on it. See ARCHITECTURE.md.
+//!
+//! The feature `engine` brings tract in; without it, as in the page's binary, only the [`terms`] are there.
 
+#[cfg(feature = "engine")]
 mod broadcast;
+#[cfg(feature = "engine")]
 mod error;
+#[cfg(feature = "engine")]
 mod fake;
+#[cfg(feature = "engine")]
 mod integer;
+#[cfg(feature = "engine")]
 mod kernel;
+#[cfg(feature = "engine")]
 mod limits;
+#[cfg(feature = "engine")]
 mod lower;
+#[cfg(feature = "engine")]
 mod params;
+#[cfg(feature = "engine")]
 mod plan;
+#[cfg(feature = "engine")]
 mod state;
+pub mod terms;
+#[cfg(feature = "engine")]
 mod tract_node;
+#[cfg(feature = "engine")]
 mod value;
+#[cfg(feature = "engine")]
 mod window;
 
-pub use error::{EngineError, UnsupportedNode};
-pub use params::ParamKey;
-pub use plan::{InputFact, Observe, Plan, PlanOptions, Semantics, unsupported};
-pub use state::Dirty;
+pub use terms::{Semantics, UnsupportedNode};
+#[cfg(feature = "engine")]
+pub use {
+    error::EngineError,
+    params::ParamKey,
+    plan::{InputFact, Observe, Plan, PlanOptions, unsupported},
+    state::Dirty,
+};

@@ -1,31 +1,21 @@
 //! A document made ready to run.
 
-use super::error::{EngineError, UnsupportedNode};
+use super::error::EngineError;
 use super::integer::find_sandwiches;
 use super::kernel::{self, Kernel};
 use super::lower::{FlatNode, flatten, label};
 use super::params::{ParamKey, ParamSlot};
 use super::state::State;
+use super::terms::{Semantics, UnsupportedNode};
 use super::value::Value;
 use crate::onnx::proto::ValueInfoProto;
 use crate::onnx::proto::tensor_shape_proto::dimension::Value as DimValue;
 use crate::onnx::proto::type_proto::Value as TypeValue;
-use crate::onnx::{Document, NodeExt, tensor_from_proto};
+use crate::onnx::{Document, NodeExt, OnnxError, tensor_from_proto};
 use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-
-/// What an integer operator computes. The user always sees which one he is looking at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Semantics {
-    /// f32 between dequantize and quantize, as ONNX Runtime does with graph optimizations disabled. QOperator nodes are
-    /// dequantize - operator - quantize.
-    Simulate,
-    /// Integer arithmetic with ONNX Runtime's requantization, as an int8 device does it: bit for bit its QOperator
-    /// kernels. In a QDQ file each complete sandwich (all inputs of an operator dequantized, its one reader a
-    /// QuantizeLinear) gets its codes from the integer kernel; what is not complete is simulated.
-    Integer,
-}
 
 /// Which values a run keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,9 +74,19 @@ pub struct Plan {
     pub(super) options: PlanOptions,
 }
 
+/// The document with the data of other files inside it, which is what nodes and constants are read from.
+fn with_data(document: &Document) -> Result<Cow<'_, Document>, OnnxError> {
+    if document.is_self_contained() {
+        return Ok(Cow::Borrowed(document));
+    }
+    document.inlined().map(Cow::Owned)
+}
+
 /// The nodes that cannot run, in graph order; empty where everything can. Nothing is computed.
 pub fn unsupported(document: &Document) -> Vec<UnsupportedNode> {
-    let nodes = match flatten(document) {
+    // A missing side file is no fault of an operator: what is there is looked at.
+    let whole = with_data(document).unwrap_or(Cow::Borrowed(document));
+    let nodes = match flatten(&whole) {
         Ok(nodes) => nodes,
         Err(error) => {
             let node = match &error {
@@ -186,7 +186,8 @@ impl Plan {
     /// Makes a document ready: checks every node, computes what is constant. Fails with the list of all nodes that
     /// cannot run, or with the first node whose constants do not fit.
     pub fn compile(document: &Document, semantics: Semantics, options: &PlanOptions) -> Result<Plan, EngineError> {
-        let flat = flatten(document)?;
+        let document = with_data(document)?;
+        let flat = flatten(&document)?;
         let mut compiler = Compiler {
             names: HashMap::new(),
             values: Vec::new(),

@@ -1,1 +1,17 @@
-//! See ARCHITECTURE.md.
+//! What the user takes home, to bytes only.
+//!
+//! **Nothing here downloads, opens or computes**: callers bring the numbers, this writes them down, the same bytes for
+//! the same data every time.
+
+mod csv;
+mod npy;
+mod npz;
+mod report;
+
+pub use csv::{Cell, Table, TableError};
+pub use npy::{Conversion, NpyError, NpyFile, npy};
+pub use npz::{Compression, NpzError, NpzFile, npz};
+pub use report::{
+    InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report, SCHEMA_VERSION,
+    UnmatchedTensor, ValueReport,
+};

@@ -1,1 +1,37 @@
-//! See ARCHITECTURE.md.
+//! From dropped files to models, data sets, images and arrays. Content decides what a file is.
+//!
+//! [`open`] takes everything that was dropped at once and gives what is in it, with a [`crate::problem::Problem`] for
+//! each file that could not be used; one bad file never takes the others with it. Archives are unpacked under
+//! [`Limits`]; Python pickles are parsed, never executed. [`Preprocess`] turns images into a model's input.
+
+mod archive;
+mod arrays;
+mod cifar;
+mod cifar_python;
+mod dataset;
+mod detect;
+mod error;
+mod folders;
+mod image;
+mod limits;
+mod names;
+mod npy;
+mod open;
+pub mod pickle;
+mod preprocess;
+mod random;
+mod source;
+
+pub use arrays::NamedArray;
+pub use cifar::CIFAR10_CLASS_NAMES;
+pub use dataset::{Dataset, ImageSize, Pixels};
+pub use detect::{Kind, detect};
+pub use error::ImportError;
+pub use image::{Image, Picture};
+pub use limits::Limits;
+pub use names::class_names_from_metadata;
+pub use npy::read as read_npy;
+pub use open::{Opened, open};
+pub use preprocess::{Colour, Layout, PixelRange, Preprocess, PreprocessError, ReadOff, Resize, resize_bilinear};
+pub use random::{Distribution, RandomInputError, random_input};
+pub use source::SourceFile;

@@ -2,13 +2,14 @@
 
 use super::attributes::NodeExt;
 use super::error::OnnxError;
-use super::external::{self, ExternalFiles};
+use super::external::{self, ExternalFiles, ExternalRef, for_each_tensor};
+use super::facts::Facts;
 use super::index::Index;
 use super::payload::tensor_with;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::schema::Message as SchemaMessage;
 use super::unknown::UnknownFields;
-use super::{sniff, validate, wire};
+use super::{rules, sniff, validate, wire};
 use crate::tensor::Tensor;
 use bytes::Bytes;
 use prost::Message;
@@ -67,7 +68,14 @@ impl Document {
         let Some(graph) = &proto.graph else { return Err(no_graph()) };
         let (index, mut issues) = Index::of(graph);
         issues.extend(validate::model(&proto, &files));
-        Ok(Document { proto: Arc::new(proto), index: Arc::new(index), issues: issues.into(), unknown, files, source })
+        let (proto, index) = (Arc::new(proto), Arc::new(index));
+        let mut document = Document { proto, index, issues: Arc::default(), unknown, files, source };
+        // Broken tensors and links would break rules too: their own messages are enough.
+        if issues.is_empty() {
+            issues.extend(rules::check(&document, &Facts::of(&document)));
+        }
+        document.issues = issues.into();
+        Ok(document)
     }
 
     /// The same document with another message: unknown fields, and the other files at hand, stay with it.
@@ -82,7 +90,8 @@ impl Document {
         self.with_proto(proto)
     }
 
-    /// The document with every tensor's data inside; fails where a file is missing or too short.
+    /// The document with every tensor's data inside, still as slices of the other files; fails where a file is missing
+    /// or too short.
     pub fn inlined(&self) -> Result<Self, OnnxError> {
         let mut proto = ModelProto::clone(&self.proto);
         external::inline(&mut proto, &self.files)?;
@@ -143,6 +152,13 @@ impl Document {
     /// inspected, not run.
     pub fn missing_external(&self) -> Vec<(String, String)> {
         self.files.missing(&self.proto)
+    }
+
+    /// Whether no tensor keeps its data in another file, at hand or not.
+    pub fn is_self_contained(&self) -> bool {
+        let mut external = false;
+        for_each_tensor(&self.proto, &mut |tensor| external |= ExternalRef::of(tensor).is_some());
+        !external
     }
 
     /// The inputs that a run has to be given: graph inputs without an initializer.

@@ -84,6 +84,8 @@ pub enum OnnxError {
         version: i64,
         /// The oldest version that runs.
         oldest: i64,
+        /// The newest version that is known.
+        newest: i64,
     },
     /// A tensor's data lives in another file, which was not given.
     #[error("tensor '{tensor}' keeps its data in the file '{location}', which is not open")]
@@ -148,11 +150,11 @@ impl OnnxError {
             OnnxError::Invalid { place, found, expected } => {
                 (place.clone(), found.clone(), expected.clone(), AGAIN.to_owned())
             }
-            OnnxError::Opset { domain, version, oldest } => (
+            OnnxError::Opset { domain, version, oldest, newest } => (
                 "opset_import".to_owned(),
                 format!("{domain} version {version}"),
-                format!("version {oldest} or newer"),
-                "It can be inspected but not run: convert it with onnx.version_converter, or export it for a newer opset."
+                format!("version {oldest} to {newest}"),
+                "It can be inspected but not run: convert it with onnx.version_converter, or export it for another opset."
                     .to_owned(),
             ),
             OnnxError::ExternalData { tensor, location } => (

@@ -58,6 +58,13 @@ pub(super) fn check(proto: &TensorProto, files: &ExternalFiles) -> Result<(), On
     let error = |source| OnnxError::Tensor { tensor: proto.name().to_owned(), source };
     let count = shape.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
     let count = count.ok_or_else(|| error(TensorError::TooLarge(shape)))?;
+    if proto.raw_data.as_ref().is_some_and(|raw| !raw.is_empty()) {
+        return Err(OnnxError::Invalid {
+            place: format!("tensor '{}'", proto.name()),
+            found: "strings in raw_data".to_owned(),
+            expected: "strings in string_data".to_owned(),
+        });
+    }
     match proto.string_data.len() == count {
         true => Ok(()),
         false => Err(OnnxError::Invalid {

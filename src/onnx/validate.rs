@@ -15,6 +15,9 @@ use std::collections::HashSet;
 /// The oldest `ai.onnx` operator set that is run: 7 brought today's broadcasting rules.
 pub const OLDEST_OPSET: i64 = 7;
 
+/// The newest one that is known (onnx 1.21).
+pub const NEWEST_OPSET: i64 = 26;
+
 /// No tensor of a real model has more elements; larger products are declarations by mistake or malice.
 const MOST_ELEMENTS: i64 = 1 << 48;
 
@@ -46,8 +49,9 @@ fn opsets(model: &ModelProto, issues: &mut Vec<OnnxError>) {
     }
     let uses_main = model.graph.iter().flat_map(|graph| &graph.node).any(|node| node.domain_name().is_empty());
     match version {
-        Some(version) if version < OLDEST_OPSET => {
-            issues.push(OnnxError::Opset { domain: "ai.onnx".to_owned(), version, oldest: OLDEST_OPSET });
+        Some(version) if !(OLDEST_OPSET..=NEWEST_OPSET).contains(&version) => {
+            let (oldest, newest) = (OLDEST_OPSET, NEWEST_OPSET);
+            issues.push(OnnxError::Opset { domain: "ai.onnx".to_owned(), version, oldest, newest });
         }
         None if uses_main => issues.push(OnnxError::Missing {
             place: "opset_import".to_owned(),

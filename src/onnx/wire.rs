@@ -255,8 +255,8 @@ impl Scan<'_> {
             },
             Kind::Varint | Kind::Fixed32 | Kind::Fixed64 if record.wire == LENGTH && !cut => {
                 let whole = match field.kind {
-                    Kind::Fixed32 => body.len() % 4 == 0,
-                    Kind::Fixed64 => body.len() % 8 == 0,
+                    Kind::Fixed32 => body.len().is_multiple_of(4),
+                    Kind::Fixed64 => body.len().is_multiple_of(8),
                     _ => packed_varints(body),
                 };
                 match whole {

@@ -1,2 +1,22 @@
-//! See ARCHITECTURE.md.
-pub fn serve() {}
+//! The worker: a protocol of plain data, the service that answers it, and the client that asks.
+//!
+//! **Model bytes and the engine exist on this side only.** Questions come as [`Request`]s; answers are what a view
+//! shows (a histogram, not a tensor) and carry the revision of the workspace they answer for.
+
+mod client;
+mod protocol;
+#[cfg(feature = "engine")]
+mod serve;
+#[cfg(feature = "engine")]
+pub mod service;
+
+pub use client::{Answer, Client, ClientError};
+pub use protocol::*;
+// What the protocol speaks in: the page has these types from here, so that it needs no other layer.
+pub use crate::analysis::{
+    ActivationView, FeatureMap, FeatureMaps, ParameterSummary, Prediction, Predictions, ScoreKind,
+};
+pub use crate::engine::Semantics;
+pub use crate::import::{Colour, Layout, PixelRange, Preprocess, Resize};
+#[cfg(feature = "engine")]
+pub use serve::serve;

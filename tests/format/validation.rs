@@ -5,7 +5,8 @@ use bytes::Bytes;
 use prost::Message;
 use quantscope::onnx::proto::attribute_proto::AttributeType;
 use quantscope::onnx::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto};
-use quantscope::onnx::{Document, OnnxError};
+use quantscope::onnx::{Document, NodeExt, OnnxError};
+use quantscope::quant::{parameter_issues, quantized_tensors};
 
 fn decode(proto: &ModelProto) -> Document {
     Document::decode(Bytes::from(proto.encode_to_vec())).unwrap()
@@ -207,4 +208,72 @@ fn good_files_have_no_issues() {
         assert_eq!(document.issues(), [], "{}", path.display());
         assert_eq!(document.missing_external(), [], "{}", path.display());
     }
+}
+
+/// What the application can say of a file, all of it.
+fn messages(path: &std::path::Path) -> (bool, String) {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let folder = path.parent().unwrap();
+    // Only files that were opened too can be found, by their bare name.
+    let find = |location: &str| {
+        let beside = !location.contains('/');
+        beside.then(|| std::fs::read(folder.join(location)).ok()).flatten().map(Bytes::from)
+    };
+    match Document::decode_with(Bytes::from(std::fs::read(path).unwrap()), &find) {
+        Err(error) => (false, error.problem(&name).to_string()),
+        Ok(document) => {
+            let missing = document.missing_external();
+            let missing = missing.into_iter().map(|(tensor, location)| OnnxError::ExternalData { tensor, location });
+            let parameters = parameter_issues(&document, &quantized_tensors(&document));
+            let all = document.issues().iter().cloned().chain(missing).chain(parameters);
+            (true, all.map(|error| error.problem(&name).to_string()).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+/// What only running can find: which operators there are is the engine's to say, and a reshape of a symbolic batch
+/// may come out even.
+const FOUND_BY_THE_ENGINE: [&str; 3] = ["unknown_op.onnx", "three_unknown_ops.onnx", "reshape.onnx"];
+
+#[test]
+fn every_bad_fixture_is_told_of() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bad");
+    let index: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
+    let (mut checked, mut silent) = (0, Vec::new());
+    for (name, entry) in index["files"].as_object().unwrap().iter().filter(|(name, _)| name.ends_with(".onnx")) {
+        let (opened, text) = messages(&folder.join(name));
+        if FOUND_BY_THE_ENGINE.contains(&name.as_str()) {
+            assert!(opened, "{name}");
+            continue;
+        }
+        let mention = entry["mention"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_lowercase());
+        let lower = text.to_lowercase();
+        for word in mention.filter(|word| !lower.contains(word)) {
+            silent.push(format!("{name} ({}): no '{word}' in: {text}", entry["wrong"]));
+        }
+        if text.is_empty() {
+            silent.push(format!("{name}: nothing is said of {}", entry["wrong"]));
+        }
+        checked += 1;
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+    assert!(checked > 50, "{checked}");
+}
+
+#[test]
+fn odd_fixtures_are_fine() {
+    for path in fixture_files().into_iter().filter(|path| path.parent().is_some_and(|folder| !folder.ends_with("bad")))
+    {
+        let (opened, text) = messages(&path);
+        assert!(opened && text.is_empty(), "{}: {text}", path.display());
+    }
+}
+
+#[test]
+fn a_function_call_is_no_operator() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+    let document = crate::support::open(&folder.join("tiny_functions.onnx"));
+    assert!(!document.functions().is_empty());
+    let calls = document.graph().node.iter().filter(|node| document.called_function(node).is_some());
+    assert!(calls.clone().count() > 0 && calls.into_iter().all(|node| !node.domain_name().is_empty()));
 }

@@ -15,7 +15,7 @@ mod table;
 
 use super::kernel::{Inputs, Kernel, required};
 use super::lower::FlatNode;
-use super::plan::Semantics;
+use super::terms::Semantics;
 use super::tract_node::TractNode;
 use super::value::{KernelError, Value};
 use crate::onnx::NodeExt;

@@ -9,7 +9,7 @@
 
 use crate::engine::kernel::{self, Kernel};
 use crate::engine::lower::FlatNode;
-use crate::engine::plan::Semantics;
+use crate::engine::terms::Semantics;
 use crate::engine::value::{KernelError, Value};
 use crate::onnx::NodeExt;
 use crate::onnx::proto::{AttributeProto, NodeProto};

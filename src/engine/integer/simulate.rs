@@ -6,7 +6,7 @@ use crate::engine::kernel::{
     self, Input, Inputs, Kernel, Layout, ParamSite, optional, param_sites, quantize_value, required,
 };
 use crate::engine::lower::FlatNode;
-use crate::engine::plan::Semantics;
+use crate::engine::terms::Semantics;
 use crate::engine::value::{KernelError, Value};
 use crate::onnx::NodeExt;
 use crate::onnx::proto::attribute_proto::AttributeType;

@@ -13,7 +13,7 @@ mod softmax;
 
 use super::integer;
 use super::lower::FlatNode;
-use super::plan::Semantics;
+use super::terms::Semantics;
 use super::tract_node::TractNode;
 use super::value::{KernelError, Value};
 use crate::onnx::NodeExt;

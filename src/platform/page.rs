@@ -1,0 +1,44 @@
+//! Small reaches into the document.
+
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, HtmlElement, KeyboardEvent};
+
+/// Calls `handle` for every event of this type anywhere in the document, before the page's own handlers, for the
+/// life of the page.
+pub fn on_document_event<E: JsCast + 'static>(kind: &str, handle: impl Fn(E) + 'static) {
+    let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };
+    let listener = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        if let Ok(event) = event.dyn_into::<E>() {
+            handle(event);
+        }
+    });
+    let _ = document.add_event_listener_with_callback(kind, listener.as_ref().unchecked_ref());
+    listener.forget();
+}
+
+fn element(selector: &str) -> Option<HtmlElement> {
+    let document = web_sys::window()?.document()?;
+    document.query_selector(selector).ok().flatten()?.dyn_into().ok()
+}
+
+/// Moves the keyboard focus to the first element that matches.
+pub fn focus_element(selector: &str) {
+    if let Some(element) = element(selector) {
+        let _ = element.focus();
+    }
+}
+
+/// Clicks the first element that matches, as the user would; `false` where there is none.
+pub fn click_element(selector: &str) -> bool {
+    let found = element(selector);
+    if let Some(element) = &found {
+        element.click();
+    }
+    found.is_some()
+}
+
+/// Whether a key goes into a field, where a letter is text and no command.
+pub fn is_typing(event: &KeyboardEvent) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+    target.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
+}

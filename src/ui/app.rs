@@ -1,0 +1,80 @@
+//! The workbench: header, layers, the picture in the middle, inspector, status line.
+
+use super::chart::provide_appearance;
+use super::views::{
+    Drawer, DropTarget, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts, StatusLine,
+};
+use super::{Session, View, keyboard};
+use leptos::prelude::*;
+
+/// The whole page.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_appearance();
+    let session = Session::new();
+    provide_context(session);
+    let help = RwSignal::new(false);
+    keyboard::listen(session, help);
+    session.start();
+    let drawer = RwSignal::new(None::<Drawer>);
+    // Choosing a layer on a narrow screen goes on to what was chosen.
+    Effect::new(move |_| {
+        session.selection.track();
+        drawer.set(None);
+    });
+    let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty());
+    view! {
+        <a class="skip" href="#stage" on:click=move |event| {
+            event.prevent_default();
+            crate::platform::focus_element("#stage");
+        }>"Skip to the content"</a>
+        <div class="workbench" class:no-document=nothing
+            class:show-layers=move || drawer.get() == Some(Drawer::Layers)
+            class:show-inspector=move || drawer.get() == Some(Drawer::Inspector)>
+            <Header drawer help />
+            <Layers />
+            <main class="stage" id="stage" tabindex="-1">
+                <Tabs />
+                <div class="view">
+                    <Problems />
+                    {move || match session.view.get() {
+                        View::Overview => view! { <Overview /> }.into_any(),
+                        View::Layer => view! { <LayerView /> }.into_any(),
+                        View::Run => view! { <RunView /> }.into_any(),
+                    }}
+                </div>
+            </main>
+            <Inspector />
+            <button type="button" class="scrim" aria-label="Close the pane" on:click=move |_| drawer.set(None)></button>
+            <StatusLine />
+        </div>
+        <DropTarget />
+        <Shortcuts open=help />
+    }
+}
+
+/// The tabs over the middle.
+#[component]
+fn Tabs() -> impl IntoView {
+    let session = super::use_session();
+    let tab = move |view: View| {
+        let selected = move || session.view.get() == view;
+        let walk = move |event: crate::platform::KeyboardEvent| {
+            let step = match event.key().as_str() {
+                "ArrowRight" => 1,
+                "ArrowLeft" => View::ALL.len() - 1,
+                _ => return,
+            };
+            event.prevent_default();
+            let here = View::ALL.iter().position(|&other| other == view).unwrap_or(0);
+            session.show(View::ALL[(here + step) % View::ALL.len()]);
+            crate::platform::focus_element("[role=tab][aria-selected=true]");
+        };
+        view! {
+            <button type="button" role="tab" aria-selected=move || selected().to_string()
+                tabindex=move || if selected() { "0" } else { "-1" }
+                on:click=move |_| session.show(view) on:keydown=walk>{view.label()}</button>
+        }
+    };
+    view! { <div class="tabs" role="tablist" aria-label="Views">{View::ALL.map(tab).into_iter().collect_view()}</div> }
+}

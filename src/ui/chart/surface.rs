@@ -1,0 +1,281 @@
+//! The painted canvas and what lies over it: read-out, zoom box, handles.
+
+use super::appearance::use_appearance;
+use super::keys::key_action;
+use super::state::{ChartState, Drag, DragTool, inside};
+use crate::chart::paint::paint;
+use crate::chart::scene::{Rect, at, content_height_px};
+use crate::chart::view::BOX_THRESHOLD_PX;
+use crate::chart::{format, scene::HandleSpot};
+use crate::platform::canvas::{capture_pointer, position_in};
+use crate::platform::resize::watch_size;
+use leptos::ev;
+use leptos::html;
+use leptos::prelude::*;
+
+/// The stage of a chart.
+#[component]
+pub fn Surface(
+    /// The chart.
+    state: ChartState,
+    /// A handle was moved to a value.
+    on_handle: Option<Callback<(String, f64)>>,
+) -> impl IntoView {
+    let stage = NodeRef::<html::Div>::new();
+    let canvas = NodeRef::<html::Canvas>::new();
+    let surface = NodeRef::<html::Div>::new();
+    let pixel_ratio = use_appearance().pixel_ratio;
+
+    let watch = StoredValue::new_local(None);
+    Effect::new(move |_| {
+        let Some(stage) = stage.get() else { return };
+        // Without an observer the chart keeps the width it has now.
+        state.width_px.set(f64::from(stage.client_width()));
+        match watch_size(&stage, move |width_px, _| {
+            if (state.width_px.get_untracked() - width_px).abs() >= 0.5 {
+                state.width_px.set(width_px);
+            }
+        }) {
+            Ok(watching) => watch.set_value(Some(watching)),
+            Err(error) => leptos::logging::warn!("{error}"),
+        }
+    });
+    Effect::new(move |_| {
+        let Some(canvas) = canvas.get() else { return };
+        let ratio = pixel_ratio.get();
+        state.scene.with(|scene| {
+            if scene.width_px > 0.0
+                && let Err(error) = paint(&canvas, scene, ratio)
+            {
+                leptos::logging::error!("{error}");
+            }
+        });
+    });
+    // Keys move the scroll position through the signal; a scrolled stage sets the signal. Equal values end the circle.
+    Effect::new(move |_| {
+        let wanted = state.scroll_px.get();
+        if let Some(stage) = stage.get_untracked()
+            && (f64::from(stage.scroll_top()) - wanted).abs() >= 1.0
+        {
+            stage.set_scroll_top(wanted as i32);
+        }
+    });
+
+    let place = move |event: &ev::PointerEvent| {
+        let (x, y) = surface.get_untracked().map(|surface| position_in(&surface, event))?;
+        Some(at(x, y))
+    };
+    let on_pointer_down = move |event: ev::PointerEvent| {
+        if event.button() != 0 || !event.is_primary() {
+            return;
+        }
+        if let (Some(point), Some(surface)) = (place(&event), surface.get_untracked()) {
+            // A lost capture only means that the drag ends at the edge.
+            let _ = capture_pointer(&surface, &event);
+            state.press(point, event.shift_key());
+        }
+    };
+    let on_pointer_move = move |event: ev::PointerEvent| {
+        if let Some(point) = place(&event) {
+            state.point_at(point);
+        }
+    };
+    let on_pointer_up = move |event: ev::PointerEvent| {
+        if let Some(point) = place(&event) {
+            state.release(point);
+        }
+    };
+    let on_wheel = move |event: ev::WheelEvent| {
+        if event.ctrl_key() || event.meta_key() {
+            event.prevent_default();
+            let around = surface.get_untracked().map(|surface| position_in(&surface, &event).0);
+            state.zoom(-event.delta_y().signum(), around);
+        }
+    };
+    let on_key_down = move |event: ev::KeyboardEvent| {
+        let command = event.ctrl_key() || event.meta_key() || event.alt_key();
+        if let Some(action) = key_action(&event.key(), event.shift_key(), command) {
+            event.prevent_default();
+            event.stop_propagation();
+            state.act(action);
+        }
+    };
+    let content_px = move || {
+        let (height, view) = (state.height_px.get(), state.view);
+        state.chart.with(|chart| view.with(|view| content_height_px(chart, view, height)))
+    };
+    let handle_ids =
+        move || state.scene.with(|scene| scene.handles.iter().map(|handle| handle.id.clone()).collect::<Vec<_>>());
+    view! {
+        <div
+            class="chart-stage"
+            node_ref=stage
+            style:height=move || format!("{}px", state.height_px.get())
+            on:scroll=move |_| {
+                if let Some(stage) = stage.get_untracked() {
+                    state.scroll_px.set(f64::from(stage.scroll_top()));
+                }
+            }
+        >
+            <div style:height=move || format!("{}px", content_px())>
+                <div class="chart-window" style:height=move || format!("{}px", state.height_px.get())>
+                    <canvas node_ref=canvas class="chart-canvas" aria-hidden="true"></canvas>
+                    <Highlight state/>
+                    <div
+                        class="chart-surface"
+                        class:selectable=move || state.has_select()
+                        node_ref=surface
+                        tabindex="0"
+                        role="application"
+                        aria-roledescription="chart"
+                        aria-label=move || state.chart.with(|chart| chart.summary())
+                        on:pointerdown=on_pointer_down
+                        on:pointermove=on_pointer_move
+                        on:pointerup=on_pointer_up
+                        on:pointercancel=move |_| state.drag.set(None)
+                        on:pointerleave=move |_| state.point_away()
+                        on:blur=move |_| state.read.set(None)
+                        on:dblclick=move |_| state.reset_zoom()
+                        on:wheel=on_wheel
+                        on:keydown=on_key_down
+                    ></div>
+                    <For each=handle_ids key=|id| id.clone() let:id>
+                        <Grip state id on_handle/>
+                    </For>
+                    <Tip state/>
+                </div>
+            </div>
+            <div class="visually-hidden" aria-live="polite">{move || state.spoken.get()}</div>
+        </div>
+    }
+}
+
+fn placed(rect: Rect) -> String {
+    format!("left:{:.2}px;top:{:.2}px;width:{:.2}px;height:{:.2}px", rect.x, rect.y, rect.width, rect.height)
+}
+
+/// The read mark and the box that is being dragged.
+#[component]
+fn Highlight(state: ChartState) -> impl IntoView {
+    let read = move || {
+        let index = state.read.get()?;
+        state.scene.with(|scene| Some(scene.marks.get(scene.mark_of(index)?)?.area))
+    };
+    let dragged = move || {
+        let Drag { from, to, tool } = state.drag.get()?;
+        let (plot, continuous) = state.scene.with(|scene| (scene.plot, scene.y.is_some()));
+        let (wide, high) =
+            ((to.x - from.x).abs() >= BOX_THRESHOLD_PX, (to.y - from.y).abs() >= BOX_THRESHOLD_PX && continuous);
+        let mut area = Rect::between(inside(from, &plot), inside(to, &plot));
+        if tool == DragTool::Brush || !high {
+            (area.y, area.height) = (plot.y, plot.height);
+        } else if !wide {
+            (area.x, area.width) = (plot.x, plot.width);
+        }
+        (wide || high).then_some(area)
+    };
+    view! {
+        {move || read().map(|area| view! { <div class="chart-read" style=placed(area)></div> })}
+        {move || dragged().map(|area| view! { <div class="chart-box" style=placed(area)></div> })}
+    }
+}
+
+/// The tooltip at the read mark.
+#[component]
+fn Tip(state: ChartState) -> impl IntoView {
+    let tip = move || {
+        if state.drag.get().is_some() {
+            return None;
+        }
+        let words = state.readout()?;
+        let index = state.read.get()?;
+        let (anchor, width) =
+            state.scene.with(|scene| Some((scene.marks.get(scene.mark_of(index)?)?.anchor, scene.width_px)))?;
+        let left = anchor.x < width / 2.0;
+        let rows = words.rows.into_iter().map(|row| {
+            let swatch = row.role.map(|role| view! { <b class="swatch" style:background=role.css_variable()></b> });
+            view! { <div class="chart-tip-row">{swatch}<span>{row.label}</span><span class="num">{row.value}</span></div> }
+        });
+        let style = if left {
+            format!("left:{:.1}px;top:{:.1}px", anchor.x + 14.0, anchor.y + 4.0)
+        } else {
+            format!("right:{:.1}px;top:{:.1}px", width - anchor.x + 14.0, anchor.y + 4.0)
+        };
+        Some(view! {
+            <div class="chart-tip" style=style>
+                <div class="chart-tip-title">{words.title}</div>
+                {rows.collect_view()}
+            </div>
+        })
+    };
+    // The live region speaks for the keyboard; a pointer's tooltip is for the eye.
+    view! { <div aria-hidden="true">{tip}</div> }
+}
+
+/// A handle as a slider over its painted grip: a drag, the arrow keys and a screen reader all move it.
+#[component]
+fn Grip(state: ChartState, id: String, on_handle: Option<Callback<(String, f64)>>) -> impl IntoView {
+    let grip = NodeRef::<html::Div>::new();
+    let dragging = RwSignal::new(false);
+    let id = StoredValue::new(id);
+    let spot = Memo::new(move |_| -> Option<HandleSpot> {
+        state.scene.with(|scene| scene.handles.iter().find(|handle| id.with_value(|id| *id == handle.id)).cloned())
+    });
+    let move_to = move |value: f64| {
+        let (lo, hi) = state.scene.with_untracked(|scene| scene.full_x);
+        if let Some(on_handle) = on_handle {
+            on_handle.run((id.get_value(), value.clamp(lo, hi)));
+        }
+    };
+    let on_move = move |event: ev::PointerEvent| {
+        let window = grip.get_untracked().and_then(|grip| grip.parent_element());
+        if let Some(window) = window.filter(|_| dragging.get_untracked()) {
+            let (x, _) = position_in(&window, &event);
+            let value = state.scene.with_untracked(|scene| scene.x.value(x.clamp(scene.plot.x, scene.plot.right())));
+            move_to(value);
+        }
+    };
+    let on_key = move |event: ev::KeyboardEvent| {
+        let Some(now) = spot.get_untracked() else { return };
+        let (lo, hi) = state.scene.with_untracked(|scene| scene.full_x);
+        let step = (hi - lo) / if event.shift_key() { 20.0 } else { 200.0 };
+        let next = match event.key().as_str() {
+            "ArrowLeft" | "ArrowDown" => now.value - step,
+            "ArrowRight" | "ArrowUp" => now.value + step,
+            "PageDown" => now.value - 20.0 * step,
+            "PageUp" => now.value + 20.0 * step,
+            "Home" => lo,
+            "End" => hi,
+            _ => return,
+        };
+        event.prevent_default();
+        event.stop_propagation();
+        move_to(next);
+    };
+    let value = move || spot.get().map_or(0.0, |spot| spot.value);
+    view! {
+        <div
+            class="chart-handle"
+            node_ref=grip
+            role="slider"
+            tabindex="0"
+            aria-orientation="horizontal"
+            aria-label=move || spot.get().map(|spot| spot.label)
+            aria-valuenow=value
+            aria-valuetext=move || format::value(value(), 4)
+            aria-valuemin=move || state.scene.with(|scene| scene.full_x.0)
+            aria-valuemax=move || state.scene.with(|scene| scene.full_x.1)
+            style=move || spot.get().map(|spot| placed(spot.grip)).unwrap_or_default()
+            on:pointerdown=move |event: ev::PointerEvent| {
+                if let Some(grip) = grip.get_untracked() {
+                    let _ = capture_pointer(&grip, &event);
+                    dragging.set(true);
+                }
+            }
+            on:pointermove=on_move
+            on:pointerup=move |_| dragging.set(false)
+            on:pointercancel=move |_| dragging.set(false)
+            on:keydown=on_key
+        ></div>
+    }
+}

@@ -1,0 +1,47 @@
+//! Keys that work everywhere on the page.
+
+use super::Session;
+use crate::platform;
+use crate::platform::KeyboardEvent;
+use leptos::prelude::*;
+
+/// Every shortcut with what it does, for the list behind `?`.
+pub const SHORTCUTS: [(&str, &str); 9] = [
+    ("Ctrl O", "Open files"),
+    ("Ctrl F", "Find a layer"),
+    ("↑ ↓", "Previous, next layer in the tree"),
+    ("← →", "Fold, unfold; step through a chart's values"),
+    ("R", "Run"),
+    ("Ctrl Shift E", "Export the focused chart, or the first, as PNG"),
+    ("Ctrl Alt E", "The same as SVG"),
+    ("Esc", "Reset a chart's zoom; close a dialog"),
+    ("?", "This list"),
+];
+
+/// Listens for the page's life.
+pub fn listen(session: Session, help: RwSignal<bool>) {
+    platform::on_document_event("keydown", move |event: KeyboardEvent| {
+        let command = event.ctrl_key() || event.meta_key();
+        let typing = platform::is_typing(&event);
+        match (command, event.key().to_lowercase().as_str()) {
+            (true, "e") if event.shift_key() => export_chart("png"),
+            (true, "e") if event.alt_key() => export_chart("svg"),
+            (true, "o") => {
+                platform::click_element("#open-files");
+            }
+            (true, "f") => platform::focus_element("#find-layer"),
+            (false, "?") if !typing => help.update(|open| *open = !*open),
+            (false, "r") if !typing && !event.alt_key() => session.run(),
+            _ => return,
+        }
+        event.prevent_default();
+    });
+}
+
+/// Exports the chart that has the focus; without one, the first on the page.
+fn export_chart(format: &str) {
+    let focused = platform::click_element(&format!(".chart:focus-within [data-export={format}]"));
+    if !focused {
+        platform::click_element(&format!("[data-export={format}]"));
+    }
+}

@@ -1,0 +1,179 @@
+//! What a user can do.
+
+use super::{JobStatus, Session, View};
+use crate::platform::{self, PickedFile};
+use crate::worker::{InputChoice, ModelId, Reply, Request, RunOrder, SourceId};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+/// The files of the sample, the float model first: it is the one the others are compared with.
+const SAMPLE: [&str; 4] =
+    ["street-digits.onnx", "street-digits-int8.onnx", "street-digits-uint8.onnx", "street-digits.tar.gz"];
+
+impl Session {
+    /// Opens files, all of them together.
+    pub fn open(self, files: Vec<PickedFile>) {
+        if files.is_empty() {
+            return;
+        }
+        self.opening.update(|names| names.extend(files.iter().map(|picked| picked.path.clone())));
+        self.send_open(files.clone(), move |session| {
+            session.opened.update_value(|batches| batches.push(files));
+        });
+    }
+
+    /// Opens the sample that ships with the page, runs its first test image, and shows the whole model.
+    pub fn try_sample(self) {
+        self.opening.update(|names| names.push("the sample".to_owned()));
+        spawn_local(async move {
+            let mut files = Vec::new();
+            for name in SAMPLE {
+                match platform::fetch_file(&format!("./sample/{name}")).await {
+                    Ok(file) => files.push(file),
+                    Err(error) => {
+                        self.opening.set(Vec::new());
+                        return self.say(
+                            "the sample",
+                            &error.to_string(),
+                            "a file beside the page",
+                            "Reload the page while online once; after that the sample works offline too.",
+                        );
+                    }
+                }
+            }
+            self.send_open(files.clone(), move |session| {
+                session.opened.update_value(|batches| batches.push(files));
+                session.choose_test_images();
+                session.show(View::Overview);
+                session.run_here();
+            });
+        });
+    }
+
+    /// Of several data sets, the first that is not for calibration.
+    fn choose_test_images(self) {
+        let source = self.workspace.with_untracked(|workspace| {
+            let test = workspace.sources.iter().find(|source| source.name.contains("test"));
+            test.map(|source| source.id)
+        });
+        if let Some(source) = source {
+            self.input.set(Some(InputChoice::Item { source, index: 0 }));
+        }
+    }
+
+    pub(super) fn send_open(self, files: Vec<PickedFile>, done: impl FnOnce(Self) + 'static) {
+        let paths: Vec<String> = files.iter().map(|picked| picked.path.clone()).collect();
+        let label =
+            format!("Opening {}", if paths.len() == 1 { paths[0].clone() } else { format!("{} files", paths.len()) });
+        let id = self.ask(Request::Open { paths }, &files, move |reply, _| {
+            self.opening.set(Vec::new());
+            if let Reply::Workspace(workspace) = reply {
+                self.problems.update(|all| all.extend(workspace.problems.clone()));
+                self.workspace.set(workspace);
+                self.choose_default_input();
+            }
+            done(self);
+        });
+        self.begin(id, label);
+    }
+
+    /// Shows a job in the status line before the worker's first word of it.
+    fn begin(self, id: Option<u32>, label: String) {
+        if let Some(id) = id {
+            self.job.set(Some(JobStatus { id, label, steps: (0, 0), remaining_ms: None, cancelling: false }));
+        }
+    }
+
+    /// Closes a model.
+    pub fn close_model(self, model: ModelId) {
+        self.change(Request::CloseModel(model));
+    }
+
+    /// Closes a data set, image or array.
+    pub fn close_source(self, source: SourceId) {
+        self.change(Request::CloseSource(source));
+    }
+
+    fn change(self, request: Request) {
+        self.ask(request, &[], move |reply, _| {
+            if let Reply::Workspace(workspace) = reply {
+                self.workspace.set(workspace);
+                self.choose_default_input();
+            }
+        });
+    }
+
+    /// Where the chosen input is gone, or there is none yet, the newest source's first item is taken.
+    fn choose_default_input(self) {
+        let newest = self.workspace.with_untracked(|workspace| workspace.sources.last().map(|source| source.id));
+        let there = |source: SourceId| {
+            self.workspace.with_untracked(|workspace| workspace.sources.iter().any(|open| open.id == source))
+        };
+        self.input.update(|input| match (&input, newest) {
+            (Some(InputChoice::Item { source, .. }), _) if there(*source) => {}
+            (_, Some(source)) => *input = Some(InputChoice::Item { source, index: 0 }),
+            (Some(InputChoice::Random { .. }), None) => {}
+            (_, None) => *input = None,
+        });
+    }
+
+    /// Runs every open model on the chosen input; without one, on random values of seed 0. From the overview it goes
+    /// on to the predictions.
+    pub fn run(self) {
+        if self.view.get_untracked() == View::Overview {
+            self.view.set(View::Run);
+        }
+        self.run_here();
+    }
+
+    /// Runs without leaving the view.
+    fn run_here(self) {
+        let input = self.input.get_untracked().unwrap_or(InputChoice::Random { seed: 0 });
+        let order =
+            RunOrder { input, preprocess: self.preprocess.get_untracked(), semantics: self.semantics.get_untracked() };
+        let id = self.ask(Request::Run(order), &[], move |reply, _| {
+            if let Reply::Run(result) = reply {
+                let failed = result.outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err().cloned());
+                self.problems.update(|all| all.extend(failed));
+                self.result.set(Some(result));
+                self.run_revision.update(|revision| *revision += 1);
+            }
+        });
+        self.begin(id, "Running".to_owned());
+    }
+
+    /// Opens a tab.
+    pub fn show(self, view: View) {
+        self.view.set(view);
+    }
+
+    /// Saves the .npz of every tensor of a model's last run.
+    pub fn export_activations(self, model: ModelId) {
+        self.save(Request::ExportActivations(model), "Writing activations");
+    }
+
+    /// Saves the JSON report.
+    pub fn export_report(self) {
+        self.save(Request::ExportReport, "Writing the report");
+    }
+
+    fn save(self, request: Request, label: &str) {
+        let id = self.ask(request, &[], move |reply, blob| {
+            if let (Reply::File { name, media_type }, Some(bytes)) = (reply, blob)
+                && let Err(error) = platform::download::download(&name, &media_type, &bytes)
+            {
+                self.say("saving", &error.to_string(), "a download", "Allow downloads for this page.");
+            }
+        });
+        self.begin(id, label.to_owned());
+    }
+
+    /// Takes a message away.
+    pub fn dismiss(self, position: usize) {
+        self.problems.update(|all| {
+            if position < all.len() {
+                all.remove(position);
+            }
+        });
+    }
+}

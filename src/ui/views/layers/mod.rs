@@ -1,0 +1,133 @@
+//! The tree of layers and parameters.
+
+mod row;
+mod rows;
+mod window;
+
+use crate::platform;
+use crate::platform::KeyboardEvent;
+use crate::ui::use_session;
+use leptos::prelude::*;
+use row::RowView;
+use rows::{Item, Row, Sort, rows};
+use std::collections::HashSet;
+use window::Window;
+
+/// What the tree's rows share.
+#[derive(Clone, Copy)]
+struct Tree {
+    rows: Memo<Vec<Row>>,
+    folded: RwSignal<HashSet<Item>>,
+}
+
+impl Tree {
+    fn toggle(self, item: &Item) {
+        self.folded.update(|folded| {
+            if !folded.remove(item) {
+                folded.insert(item.clone());
+            }
+        });
+    }
+}
+
+/// The panel on the left.
+#[component]
+pub fn Layers() -> impl IntoView {
+    let session = use_session();
+    let filter = RwSignal::new(String::new());
+    let sort = RwSignal::new(Sort::default());
+    let folded = RwSignal::new(HashSet::<Item>::new());
+    let rows = Memo::new(move |_| {
+        session.workspace.with(|workspace| rows(&workspace.layers, &filter.get(), sort.get(), &folded.read()))
+    });
+    let tree = Tree { rows, folded };
+    let window = Window::new(rows);
+    let empty = move || session.workspace.with(|workspace| workspace.layers.is_empty());
+    view! {
+        <nav class="layers" aria-label="Layers panel">
+            <div class="pane-head">
+                <h2>"Layers"</h2>
+                <select aria-label="Sort layers" on:change=move |event| {
+                    let chosen = event_target_value(&event);
+                    let found = Sort::ALL.into_iter().find(|(_, label)| *label == chosen);
+                    sort.set(found.map_or(Sort::default(), |(sort, _)| sort));
+                }>
+                    {Sort::ALL.map(|(_, label)| view! { <option value=label>{label}</option> }).into_iter().collect_view()}
+                </select>
+            </div>
+            <div class="search">
+                <input type="search" id="find-layer" placeholder="Find a layer" aria-label="Find a layer"
+                    prop:value=filter on:input=move |event| filter.set(event_target_value(&event)) />
+                <kbd>"Ctrl F"</kbd>
+            </div>
+            <div class="tree" role="tree" aria-label="Layers" on:keydown=move |event| steer(&event, session, tree)
+                on:scroll=move |event| window.follow(&event) node_ref=window.frame>
+                <div style:height=move || format!("{}px", window.before_px()) aria-hidden="true"></div>
+                <For each=move || window.visible() key=|(place, row)| (*place, row.clone()) let:((place, row))>
+                    <RowView tree row place />
+                </For>
+                <div style:height=move || format!("{}px", window.after_px()) aria-hidden="true"></div>
+            </div>
+            <Show when=empty>
+                <p class="tree-empty">"The layers of an opened model stand here: operations with their parameters, in the order they run."</p>
+            </Show>
+            <Show when=move || !empty() && rows.with(Vec::is_empty)>
+                <p class="tree-empty">"No layer or parameter has this in its name."</p>
+            </Show>
+        </nav>
+    }
+}
+
+/// The selected row's place among the visible ones.
+fn selected_place(session: crate::ui::Session, rows: &[Row]) -> Option<usize> {
+    session.workspace.with_untracked(|workspace| {
+        let selection = session.selection.get_untracked();
+        let (layer, row) = selection.layer_in(workspace)?;
+        let role = selection.parameter.as_deref();
+        let parameter = role.and_then(|role| row.parameters.iter().position(|parameter| parameter.role == role));
+        let item = parameter.map_or(Item::Layer(layer.row), |parameter| Item::Parameter(layer.row, parameter));
+        rows.iter()
+            .position(|row| row.item == item)
+            .or_else(|| rows.iter().position(|row| row.item == Item::Layer(layer.row)))
+    })
+}
+
+/// Arrows as in every tree: up and down walk, right unfolds, left folds, Home and End jump.
+fn steer(event: &KeyboardEvent, session: crate::ui::Session, tree: Tree) {
+    let rows = tree.rows.get_untracked();
+    let here = selected_place(session, &rows);
+    let step = |towards: isize| {
+        let start = here.map_or(if towards > 0 { -1 } else { rows.len() as isize }, |here| here as isize);
+        let mut place = start + towards;
+        while rows.get(place.max(0) as usize).is_some_and(|row| place >= 0 && matches!(row.item, Item::Scope(_))) {
+            place += towards;
+        }
+        usize::try_from(place).ok().filter(|&place| place < rows.len())
+    };
+    let fold = |wanted: bool| {
+        let row = here.and_then(|here| rows.get(here));
+        if let Some(row) = row.filter(|row| row.expanded == Some(!wanted)) {
+            tree.toggle(&row.item);
+        }
+    };
+    let target = match event.key().as_str() {
+        "ArrowDown" => step(1),
+        "ArrowUp" => step(-1),
+        "Home" => rows.iter().position(|row| !matches!(row.item, Item::Scope(_))),
+        "End" => rows.len().checked_sub(1),
+        "ArrowRight" => {
+            fold(true);
+            None
+        }
+        "ArrowLeft" => {
+            fold(false);
+            None
+        }
+        _ => return,
+    };
+    event.prevent_default();
+    if let Some(row) = target.and_then(|place| rows.get(place)) {
+        row::choose(session, &row.item);
+        platform::focus_element("[role=treeitem][aria-selected=true]");
+    }
+}

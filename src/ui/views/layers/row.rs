@@ -1,0 +1,157 @@
+//! A row of the tree.
+
+use super::Tree;
+use super::rows::{Item, Row};
+use crate::ui::{Session, format, use_session};
+use crate::worker::LayerRow;
+use leptos::prelude::*;
+
+/// Selects what a row stands for; a scope selects nothing.
+pub fn choose(session: Session, item: &Item) {
+    let chosen = session.workspace.with_untracked(|workspace| match item {
+        Item::Scope(_) => None,
+        Item::Layer(layer) => Some((workspace.layers.get(*layer)?.name.clone(), None)),
+        Item::Parameter(layer, parameter) => {
+            let layer = workspace.layers.get(*layer)?;
+            Some((layer.name.clone(), layer.parameters.get(*parameter).map(|parameter| parameter.role.clone())))
+        }
+    });
+    if let Some((layer, parameter)) = chosen {
+        session.select(&layer, parameter.as_deref());
+    }
+}
+
+/// The letter and the colour class of an operator's tile.
+fn tile(op: &str) -> (&'static str, &'static str) {
+    match op {
+        "Conv" | "ConvTranspose" | "DepthwiseConv" => ("C", "conv"),
+        "MatMul" | "Gemm" => ("D", "dense"),
+        "Relu" | "Clip" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Softmax" | "HardSwish" | "Gelu" | "Elu" | "PRelu" => {
+            ("A", "act")
+        }
+        "AveragePool" | "MaxPool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" => ("P", "pool"),
+        "Add" | "Sub" => ("+", "norm"),
+        "Mul" | "Div" => ("×", "norm"),
+        "BatchNormalization" | "LayerNormalization" | "InstanceNormalization" => ("N", "norm"),
+        "Reshape" | "Flatten" | "Transpose" | "Squeeze" | "Unsqueeze" | "Concat" | "Pad" | "Slice" => ("R", "shape"),
+        _ => ("·", "shape"),
+    }
+}
+
+/// What a row shows, taken from the workspace.
+struct Content {
+    label: String,
+    title: String,
+    letter: &'static str,
+    class: &'static str,
+    quantized: bool,
+    width: Option<f64>,
+}
+
+fn content(layers: &[LayerRow], item: &Item, level: usize) -> Option<Content> {
+    let widest = |layer: &LayerRow| layer.parameters.iter().filter_map(|p| p.width).reduce(f64::max);
+    let all = layers.iter().filter_map(widest).reduce(f64::max).filter(|&width| width > 0.0);
+    let share = |width: Option<f64>| Some(width? / all?);
+    match item {
+        Item::Scope(name) => Some(Content {
+            label: name.split('#').next().unwrap_or_default().to_owned(),
+            title: String::new(),
+            letter: "",
+            class: "scope",
+            quantized: false,
+            width: None,
+        }),
+        Item::Layer(layer) => {
+            let layer = layers.get(*layer)?;
+            let (letter, class) = tile(&layer.op);
+            // Under its scope's row a layer goes by the rest of its name.
+            let own = layer.name.split_once('/').filter(|_| level > 1).map_or(layer.name.as_str(), |(_, own)| own);
+            Some(Content {
+                label: own.to_owned(),
+                title: format!("{} {} {}", layer.name, layer.op, layer.detail),
+                letter,
+                class,
+                quantized: layer.quantized,
+                width: share(widest(layer)),
+            })
+        }
+        Item::Parameter(layer, parameter) => {
+            let parameter = layers.get(*layer)?.parameters.get(*parameter)?;
+            Some(Content {
+                label: parameter.role.clone(),
+                title: format::shape(&parameter.shape),
+                letter: "",
+                class: "parameter",
+                quantized: parameter.quantized,
+                width: share(parameter.width),
+            })
+        }
+    }
+}
+
+/// One row: tile, name, badge, and the bar of the weight range.
+#[component]
+pub fn RowView(
+    /// What the rows share.
+    tree: Tree,
+    /// The row.
+    row: Row,
+    /// Its place among the visible rows.
+    place: usize,
+) -> impl IntoView {
+    let session = use_session();
+    let Row { item, level, expanded } = row;
+    let shown = session.workspace.with_untracked(|workspace| content(&workspace.layers, &item, level))?;
+    let selected = {
+        let item = item.clone();
+        Memo::new(move |_| {
+            session
+                .workspace
+                .with(|workspace| {
+                    let selection = session.selection.get();
+                    let (layer, row) = selection.layer_in(workspace)?;
+                    let role = selection.parameter.as_deref();
+                    let parameter = role.and_then(|role| row.parameters.iter().position(|p| p.role == role));
+                    Some(match item {
+                        Item::Scope(_) => false,
+                        Item::Layer(position) => layer.row == position && parameter.is_none(),
+                        Item::Parameter(position, own) => layer.row == position && parameter == Some(own),
+                    })
+                })
+                .unwrap_or(false)
+        })
+    };
+    let is_scope = matches!(item, Item::Scope(_));
+    let (clicked, folded) = (item.clone(), item.clone());
+    let choose = move |_| {
+        choose(session, &clicked);
+        if matches!(clicked, Item::Scope(_)) {
+            tree.toggle(&clicked);
+        }
+    };
+    let total = move || tree.rows.with(Vec::len).to_string();
+    Some(view! {
+        <div
+            class=format!("row {}", shown.class)
+            role="treeitem"
+            attr:aria-level=level.to_string()
+            aria-posinset=(place + 1).to_string()
+            aria-setsize=total
+            aria-selected=move || selected.get().to_string()
+            aria-expanded=expanded.map(|open| open.to_string())
+            tabindex=move || if selected.get() || (place == 0 && session.selection.with(|s| s.layer.is_none())) { "0" } else { "-1" }
+            title=shown.title
+            style=format!("--level:{level}")
+            on:click=choose
+        >
+            <span class="fold" aria-hidden="true" on:click=move |event| {
+                event.stop_propagation();
+                tree.toggle(&folded);
+            }>{expanded.map(|open| if open { "▾" } else { "▸" })}</span>
+            <i class=format!("op {}", shown.class) aria-hidden="true">{shown.letter}</i>
+            <span class="n">{shown.label}</span>
+            {shown.quantized.then(|| view! { <span class="q" title="has quantization parameters">"Q"</span> })}
+            <span class="bar" class:hidden=is_scope aria-hidden="true">{shown.width.map(|share| view! { <u style=format!("width:{:.1}%", share * 100.0)></u> })}</span>
+        </div>
+    })
+}

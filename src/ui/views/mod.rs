@@ -1,0 +1,31 @@
+//! The parts of the workbench.
+
+mod activations;
+mod channels;
+mod distribution;
+mod dot;
+mod drop_target;
+mod header;
+mod inspector;
+mod layer;
+mod layers;
+mod overview;
+mod predictions;
+mod preprocess;
+mod problems;
+mod ranges;
+mod run;
+mod shortcuts;
+mod status;
+
+pub use dot::Dot;
+pub use drop_target::DropTarget;
+pub use header::{Drawer, Header};
+pub use inspector::Inspector;
+pub use layer::LayerView;
+pub use layers::Layers;
+pub use overview::Overview;
+pub use problems::Problems;
+pub use run::RunView;
+pub use shortcuts::Shortcuts;
+pub use status::StatusLine;

@@ -1,0 +1,152 @@
+//! The whole of what is open: model cards, data sets, weight ranges.
+
+use super::Dot;
+use super::problems::Message;
+use super::ranges::WeightRanges;
+use crate::ui::{format, use_session};
+use crate::worker::{ModelSummary, PortSummary, SourceSummary};
+use leptos::prelude::*;
+
+/// The first tab.
+#[component]
+pub fn Overview() -> impl IntoView {
+    let session = use_session();
+    let models = move || session.workspace.with(|workspace| workspace.models.clone());
+    let sources = move || session.workspace.with(|workspace| workspace.sources.clone());
+    let unmatched = move || session.workspace.with(|workspace| workspace.unmatched.clone());
+    let nothing =
+        move || session.workspace.with(|workspace| workspace.models.is_empty() && workspace.sources.is_empty());
+    view! {
+        <Show when=nothing><Welcome /></Show>
+        <Show when=move || !models().is_empty()><WeightRanges /></Show>
+        <div class="two">
+            <For each=models key=|model| (model.id, model.issues.len(), model.name.clone()) let:model><ModelCard model /></For>
+        </div>
+        <Show when=move || !unmatched().is_empty()>
+            <section class="card" aria-label="Unmatched layers">
+                <header class="card-head"><h3>"Unmatched layers"</h3><small>"layers of one model that another does not have"</small></header>
+                <ul class="plain">{move || unmatched().into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
+            </section>
+        </Show>
+        <Show when=move || !sources().is_empty()>
+            <section class="card" aria-label="Inputs">
+                <header class="card-head"><h3>"Inputs"</h3></header>
+                <table class="data">
+                    <thead><tr><th scope="col">"name"</th><th scope="col">"items"</th><th scope="col">"shape"</th><th scope="col">"labels"</th><th></th></tr></thead>
+                    <tbody>{move || sources().into_iter().map(|source| view! { <SourceLine source /> }).collect_view()}</tbody>
+                </table>
+            </section>
+        </Show>
+    }
+}
+
+/// What to do first.
+#[component]
+fn Welcome() -> impl IntoView {
+    let session = use_session();
+    view! {
+        <section class="card empty" aria-label="Welcome">
+            <h2>"Where does the accuracy go?"</h2>
+            <p>"Drop a float ONNX model and its quantized versions anywhere on this page, with a CIFAR-10 file, images or arrays beside them."</p>
+            <ol>
+                <li><b>"Look"</b>" at every scale, zero point and weight distribution, float and integer on one grid."</li>
+                <li><b>"Run"</b>" an input through all variants at once and see every intermediate tensor."</li>
+                <li><b>"Take it home"</b>" as .npz and JSON."</li>
+            </ol>
+            <div class="actions">
+                <button type="button" class="primary" disabled=move || session.opening.with(|names| !names.is_empty())
+                    on:click=move |_| session.try_sample()>"Try the sample"</button>
+                <span class="hint">"a small network on street digits: float, int8 and uint8, 3.6 MB, works offline"</span>
+            </div>
+            <p class="hint">"Nothing is installed and no byte leaves this machine."</p>
+        </section>
+    }
+}
+
+/// A model's card.
+#[component]
+fn ModelCard(
+    /// The model.
+    model: ModelSummary,
+) -> impl IntoView {
+    let session = use_session();
+    let id = model.id;
+    let ports = |ports: &[PortSummary]| {
+        ports
+            .iter()
+            .map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", ")))
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let opsets =
+        model.opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect::<Vec<_>>().join(", ");
+    let ops = model.op_counts.iter().map(|(op, count)| format!("{op} {count}")).collect::<Vec<_>>().join(", ");
+    let fact = |name: &'static str, value: String| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> };
+    let functions =
+        model.functions.iter().map(|(name, nodes)| format!("{name} ({nodes} nodes)")).collect::<Vec<_>>().join(", ");
+    let metadata = model.metadata.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("; ");
+    view! {
+        <section class="card model" aria-label=format!("Model {}", model.name)>
+            <header class="card-head"><h3><Dot model=id />" "{model.name.clone()}</h3><small>{model.format.clone()}</small></header>
+            <table class="pairs" aria-label=format!("Model card {}", model.name)>
+                <tbody>
+                    {fact("file", format!("{}, {} ({} bytes)", model.file, format::bytes(model.size_bytes), format::grouped(model.size_bytes)))}
+                    {fact("producer", model.producer.clone())}
+                    {fact("graph", model.graph_name.clone())}
+                    {(!model.doc_string.is_empty()).then(|| fact("description", model.doc_string.clone()))}
+                    {fact("IR version", model.ir_version.to_string())}
+                    {fact("opsets", opsets)}
+                    {fact("inputs", ports(&model.inputs))}
+                    {fact("outputs", ports(&model.outputs))}
+                    {fact("parameters", format::grouped(model.parameters))}
+                    {fact("MACs", model.macs.map_or_else(|| "unknown: a shape is not known".to_owned(), |macs| format!("{} ({})", format::grouped(macs), format::short(macs))))}
+                    {fact("nodes", format::grouped(model.nodes as u64))}
+                    {fact("quantize / dequantize", format!(
+                        "{} QuantizeLinear + {} DequantizeLinear = {} of {} nodes ({})",
+                        model.quantize_linear,
+                        model.dequantize_linear,
+                        model.quantize_linear + model.dequantize_linear,
+                        model.nodes,
+                        format::percent(model.quantize_share),
+                    ))}
+                    {fact("operators", ops)}
+                    {(!functions.is_empty()).then(|| fact("local functions", functions))}
+                    {(!metadata.is_empty()).then(|| fact("metadata", metadata))}
+                    {fact("re-encode", if model.lossless { "byte-identical".to_owned() } else { "kept as the source bytes: the file is not in canonical form".to_owned() })}
+                </tbody>
+            </table>
+            {(!model.unsupported.is_empty()).then(|| view! {
+                <div class="problem"><div class="message"><b>"This model cannot run here"</b>
+                    <ul class="plain">{model.unsupported.iter().map(|node| view! {
+                        <li><span class="value">{node.node.clone()}</span>" "<b>{node.op_type.clone()}</b>": "{node.reason.clone()}</li>
+                    }).collect_view()}</ul>
+                    <p>"Everything else can be inspected."</p>
+                </div></div>
+            })}
+            {model.issues.clone().into_iter().map(|problem| view! { <div class="problem"><Message problem /></div> }).collect_view()}
+            <div class="actions">
+                <button type="button" aria-label=format!("Close model {}", model.name) on:click=move |_| session.close_model(id)>"Close"</button>
+            </div>
+        </section>
+    }
+}
+
+/// An open input.
+#[component]
+fn SourceLine(
+    /// The input.
+    source: SourceSummary,
+) -> impl IntoView {
+    let session = use_session();
+    let id = source.id;
+    let classes = source.class_names.as_ref().map(|names| format!(", {} classes", names.len())).unwrap_or_default();
+    view! {
+        <tr>
+            <th scope="row">{source.name.clone()}</th>
+            <td>{format::grouped(source.count as u64)}</td>
+            <td>{source.shape}</td>
+            <td>{if source.labelled { "yes" } else { "no" }}{classes}</td>
+            <td><button type="button" class="ghost" aria-label=format!("Close {}", source.name) on:click=move |_| session.close_source(id)>"×"</button></td>
+        </tr>
+    }
+}

@@ -1,0 +1,150 @@
+//! Answers requests: owns documents, inputs, plans and activations.
+//!
+//! Nothing here knows of the browser: files come as [`Attachment`]s, time and cancelling through a [`Job`], so the
+//! whole service runs natively in tests.
+
+mod activation;
+mod align;
+mod card;
+mod distribution;
+mod exports;
+mod inspect;
+mod model;
+mod open;
+mod run;
+mod scores;
+mod source;
+
+use super::protocol::{Reply, Request, Workspace};
+use crate::problem::Problem;
+use align::Layout;
+use model::OpenModel;
+use run::{LastRun, Plans};
+use source::OpenSource;
+
+/// A file that came with a request; its bytes are read when they are needed.
+pub struct Attachment(Box<dyn FnOnce() -> Result<Vec<u8>, String>>);
+
+impl Attachment {
+    /// A file that `read` reads; the error is the system's reason.
+    pub fn new(read: impl FnOnce() -> Result<Vec<u8>, String> + 'static) -> Self {
+        Attachment(Box::new(read))
+    }
+
+    fn read(self) -> Result<Vec<u8>, String> {
+        (self.0)()
+    }
+}
+
+/// A request at work: its clock, and where it tells how far it is.
+pub trait Job {
+    /// Milliseconds on a clock that only goes forward.
+    fn now_ms(&self) -> f64;
+
+    /// Tells progress and lets other events in; `false` when the request has been cancelled. Called at least every
+    /// few dozen milliseconds by everything that takes long.
+    fn checkpoint(&self, job: &str, done: usize, total: usize) -> impl Future<Output = bool>;
+}
+
+/// Why a request has no answer.
+enum Failure {
+    /// With what went wrong.
+    Problems(Vec<Problem>),
+    /// The user cancelled it.
+    Cancelled,
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Failure::Problems(vec![problem])
+    }
+}
+
+/// A reply and the bytes beside it.
+type Answered = Result<(Reply, Option<Vec<u8>>), Failure>;
+
+/// A message about something that cannot happen as long as the program is right.
+pub fn internal_problem(found: &str) -> Problem {
+    Problem {
+        file: "Quantscope".to_owned(),
+        place: "the worker".to_owned(),
+        found: found.to_owned(),
+        expected: "this never to happen".to_owned(),
+        advice: "This is a fault of Quantscope: please report it with the file that shows it.".to_owned(),
+    }
+}
+
+/// Everything open.
+#[derive(Default)]
+pub struct Service {
+    revision: u32,
+    next_id: u32,
+    models: Vec<OpenModel>,
+    sources: Vec<OpenSource>,
+    /// Files that were opened beside models and that a model may refer to.
+    side_files: Vec<crate::import::SourceFile>,
+    layout: Layout,
+    plans: Plans,
+    last_run: Option<LastRun>,
+}
+
+impl Service {
+    /// Answers one request.
+    pub async fn answer(
+        &mut self,
+        request: Request,
+        attachments: Vec<Attachment>,
+        job: &impl Job,
+    ) -> (Reply, Option<Vec<u8>>) {
+        let answered = match request {
+            Request::Open { paths } => self.open(paths, attachments, job).await,
+            Request::CloseModel(id) => {
+                self.models.retain(|model| model.id != id);
+                // They went with their model: the next opening has nothing to say of them.
+                self.take_unused_side_files();
+                Ok(self.changed(Vec::new()))
+            }
+            Request::CloseSource(id) => {
+                self.sources.retain(|source| source.id != id);
+                Ok(self.changed(Vec::new()))
+            }
+            Request::Inspect(layer) => self.inspect(layer),
+            Request::Distribution(query) => self.distribution(query),
+            Request::Ranges => self.ranges(),
+            Request::Run(order) => self.run(order, job).await,
+            Request::Activation(query) => self.activation(query),
+            Request::Thumbnail { source, index } => self.thumbnail(source, index),
+            Request::ExportActivations(model) => self.export_activations(model, job).await,
+            Request::ExportReport => self.export_report(),
+        };
+        match answered {
+            Ok(answer) => answer,
+            Err(Failure::Problems(problems)) => (Reply::Failed(problems), None),
+            Err(Failure::Cancelled) => (Reply::Cancelled, None),
+        }
+    }
+
+    /// After something was opened or closed: layers are aligned anew and the whole state is told.
+    fn changed(&mut self, problems: Vec<Problem>) -> (Reply, Option<Vec<u8>>) {
+        self.revision += 1;
+        self.layout = Layout::of(&self.models);
+        self.plans.keep(&self.models);
+        if let Some(run) = &mut self.last_run {
+            run.keep(&self.models);
+        }
+        let workspace = Workspace {
+            revision: self.revision,
+            models: self.models.iter().map(|model| model.summary.clone()).collect(),
+            sources: self.sources.iter().map(OpenSource::summary).collect(),
+            layers: self.layout.rows.clone(),
+            unmatched: self.layout.unmatched_lines(),
+            problems,
+        };
+        (Reply::Workspace(workspace), None)
+    }
+
+    fn fresh_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id
+    }
+}
