@@ -10,6 +10,11 @@ fn main() {
 }
 
 #[cfg(target_arch = "wasm32")]
+#[allow(clippy::unwrap_used)]
+#[path = "../tests/engine/cut.rs"]
+mod cut;
+
+#[cfg(target_arch = "wasm32")]
 mod exports {
     use bytes::Bytes;
     use js_sys::{Object, Reflect, Uint8Array};
@@ -104,6 +109,34 @@ mod exports {
         Ok(object)
     }
 
+    /// A tensor given as `{dtype: number, shape, bytes}`.
+    fn tensor(entry: &JsValue) -> Result<Tensor, Failure> {
+        let field = |key: &str| Reflect::get(entry, &key.into());
+        let number = field("dtype")?.as_f64().unwrap_or(0.0) as i32;
+        let dtype = DType::from_onnx(number).ok_or_else(|| failed(format!("no data type {number}")))?;
+        let dims: js_sys::Array = field("shape")?.unchecked_into();
+        let shape = dims.iter().map(|d| d.as_f64().unwrap_or(0.0) as usize).collect();
+        let bytes = Bytes::from(Uint8Array::new(&field("bytes")?).to_vec());
+        Tensor::new(dtype, shape, bytes).map_err(failed)
+    }
+
+    /// Every Q and DQ node alone, and every block between codes, on recorded values given as `{name: tensor}`: one line
+    /// `node alone|block equal total worst` each.
+    #[wasm_bindgen]
+    pub fn blocks(model: &[u8], recorded: &Object) -> Result<String, Failure> {
+        let mut values = Vec::new();
+        for name in Object::keys(recorded).iter() {
+            let name = name.as_string().unwrap_or_default();
+            let value = tensor(&Reflect::get(recorded, &name.as_str().into())?)?;
+            values.push((name, value));
+        }
+        let line = |b: crate::cut::Block| {
+            format!("{} {} {} {} {}", b.node, if b.alone { "alone" } else { "block" }, b.equal, b.total, b.worst)
+        };
+        let lines: Vec<String> = crate::cut::every_block(&document(model)?, &values).into_iter().map(line).collect();
+        Ok(lines.join("\n"))
+    }
+
     /// Runs a model on tensors given as `{name: {dtype: number, shape, bytes}}`; gives every value in the same form,
     /// with the dtype by its ONNX name.
     #[wasm_bindgen]
@@ -112,13 +145,7 @@ mod exports {
         let mut given = Vec::new();
         for fact in plan.inputs() {
             let entry = Reflect::get(inputs, &fact.name.as_str().into())?;
-            let field = |key: &str| Reflect::get(&entry, &key.into());
-            let number = field("dtype")?.as_f64().unwrap_or(0.0) as i32;
-            let dtype = DType::from_onnx(number).ok_or_else(|| failed(format!("no data type {number}")))?;
-            let dims: js_sys::Array = field("shape")?.unchecked_into();
-            let shape = dims.iter().map(|d| d.as_f64().unwrap_or(0.0) as usize).collect();
-            let bytes = Bytes::from(Uint8Array::new(&field("bytes")?).to_vec());
-            given.push((fact.name.clone(), Tensor::new(dtype, shape, bytes).map_err(failed)?));
+            given.push((fact.name.clone(), tensor(&entry)?));
         }
         plan.run(&given).map_err(failed)?;
         let result = Object::new();

@@ -20,6 +20,8 @@ const FLOAT_PROBABILITY = 1e-5;
 /** Float tensors, relative to the largest magnitude of each. */
 const FLOAT_TENSOR = 1e-5;
 const EQUAL_INTEGERS_END_TO_END = 0.99;
+/** A block alone on recorded codes. */
+const EQUAL_INTEGERS_ISOLATED = 0.9999;
 
 const file = (path) => readFileSync(join(reference, path));
 /** float16 has no typed array everywhere: it is read as bit patterns. */
@@ -121,6 +123,35 @@ for (const model of ["resnet8", "resnet8_int8", "resnet8_uint8"]) {
     t.diagnostic(`${found.length} tensors, ${equal} of ${integers} integers equal, float tensors within ${worst}`);
     assert.ok(equal >= EQUAL_INTEGERS_END_TO_END * integers);
     assert.ok(worst <= FLOAT_TENSOR);
+  }, { skip: noReference });
+}
+
+for (const model of ["resnet8_int8", "resnet8_uint8"]) {
+  engineTest(`isolated blocks on recorded inputs: ${model}`, async ({ t, engine }) => {
+    const members = readZip(file(`expected/activations/${model}.npz`));
+    const { tensors } = JSON.parse(file(`expected/activations/${model}.json`));
+    const types = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 };
+    const recorded = tensors.map(({ key, tensor, dtype }) => {
+      const { shape, data } = array(members, key);
+      return [tensor, types[dtype], shape, Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")];
+    });
+    const lines = await engine(
+      async (module, { model, recorded }) => {
+        const onnx = new Uint8Array(await (await fetch(`/reference/models/${model}.onnx`)).arrayBuffer());
+        const decoded = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+        const values = recorded.map(([name, dtype, shape, bytes]) => [name, { dtype, shape, bytes: decoded(bytes) }]);
+        return module.blocks(onnx, Object.fromEntries(values)).split("\n");
+      },
+      { model, recorded },
+    );
+    const blocks = lines.map((line) => line.split(" "));
+    const least = Math.min(...blocks.map(([, , equal, total]) => equal / total));
+    t.diagnostic(`${blocks.length} nodes and blocks, at least ${(100 * least).toFixed(4)} % equal`);
+    assert.ok(blocks.filter(([, kind]) => kind === "block").length > 20);
+    for (const [node, kind, equal, total, worst] of blocks) {
+      assert.ok(Number(equal) >= (kind === "alone" ? 1 : EQUAL_INTEGERS_ISOLATED) * Number(total), `${node}: ${equal} of ${total}`);
+      assert.ok(Number(worst) <= 1, `${node}: ${worst}`);
+    }
   }, { skip: noReference });
 }
 

@@ -61,3 +61,54 @@ pub fn run(
     plan.run(&inputs).unwrap();
     (plan.value(&target.output[0]).unwrap(), expected)
 }
+
+/// How a part of a model answered on recorded inputs.
+#[derive(Debug)]
+pub struct Block {
+    /// The node whose output was compared.
+    pub node: String,
+    /// Whether the node was alone; otherwise everything back to the codes it depends on ran with it.
+    pub alone: bool,
+    /// Elements that are equal.
+    pub equal: usize,
+    /// Elements.
+    pub total: usize,
+    /// Largest difference.
+    pub worst: f64,
+}
+
+/// Runs every QuantizeLinear and DequantizeLinear of an activation alone, and every QuantizeLinear together with what lies
+/// between it and the codes before it, on recorded inputs.
+pub fn every_block(document: &Document, recorded: &[(String, Tensor)]) -> Vec<Block> {
+    let compared = |node: &NodeProto, alone: bool, (found, expected): (Tensor, Tensor)| {
+        let (f, e) = (found.to_f64().unwrap(), expected.to_f64().unwrap());
+        assert_eq!(f.len(), e.len());
+        let pairs = || f.iter().zip(&e);
+        Block {
+            node: node.name().to_owned(),
+            alone,
+            equal: pairs().filter(|(f, e)| f == e).count(),
+            total: e.len(),
+            worst: pairs().map(|(f, e)| (f - e).abs()).fold(0.0, f64::max),
+        }
+    };
+    let mut blocks = Vec::new();
+    for node in &document.graph().node {
+        let quantizes = node.op_type() == "QuantizeLinear";
+        if !quantizes && node.op_type() != "DequantizeLinear" {
+            continue;
+        }
+        if document.index().producer(&node.input[0]).is_some() {
+            blocks.push(compared(node, true, run(document, recorded, node, |name| name == node.input[0])));
+        }
+        if quantizes {
+            let inputs: Vec<&str> = document.graph().input.iter().map(|input| input.name()).collect();
+            let codes = |name: &str| {
+                let is_code = || recorded.iter().any(|(n, t)| n == name && t.dtype().is_int());
+                name != node.output[0] && (inputs.contains(&name) || is_code())
+            };
+            blocks.push(compared(node, false, run(document, recorded, node, codes)));
+        }
+    }
+    blocks
+}

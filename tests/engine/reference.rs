@@ -199,33 +199,15 @@ fn isolated_blocks_on_recorded_inputs() {
     for model in ["resnet8_int8", "resnet8_uint8"] {
         let document = document(&folder.join("models").join(format!("{model}.onnx")));
         let recorded = recorded(&folder, model);
-        let (mut alone, mut blocks) = (0, 0);
-        for node in &document.graph().node {
-            let quantizes = node.op_type() == "QuantizeLinear";
-            if !quantizes && node.op_type() != "DequantizeLinear" {
-                continue;
+        let blocks = crate::cut::every_block(&document, &recorded);
+        for block in &blocks {
+            if block.alone {
+                assert_eq!(block.equal, block.total, "{block:?}");
             }
-            // The node alone: exact on what ONNX Runtime fed it.
-            if document.index().producer(&node.input[0]).is_some() {
-                let (found, expected) = crate::cut::run(&document, &recorded, node, |name| name == node.input[0]);
-                assert_eq!(found, expected, "{}", node.name());
-                alone += 1;
-            }
-            if quantizes {
-                // Back to the codes it depends on.
-                let codes = |name: &str| {
-                    name != node.output[0]
-                        && recorded.iter().any(|(n, t)| n == name && (t.dtype().is_int() || name == "input"))
-                };
-                let (found, expected) = crate::cut::run(&document, &recorded, node, codes);
-                let (f, e) = (found.to_i64().unwrap(), expected.to_i64().unwrap());
-                let equal = f.iter().zip(&e).filter(|(f, e)| f == e).count();
-                let worst = f.iter().zip(&e).map(|(f, e)| f.abs_diff(*e)).max().unwrap_or(0);
-                assert!(equal as f64 >= EQUAL_INTEGERS * e.len() as f64, "{}: {equal} of {}", node.name(), e.len());
-                assert!(worst <= 1, "{}: {worst} steps", node.name());
-                blocks += 1;
-            }
+            assert!(block.equal as f64 >= EQUAL_INTEGERS * block.total as f64 && block.worst <= 1.0, "{block:?}");
         }
+        let alone = blocks.iter().filter(|block| block.alone).count();
+        let blocks = blocks.len() - alone;
         println!("{model}: {alone} Q and DQ nodes alone, {blocks} blocks");
         assert!(alone > 30 && blocks > 20);
     }

@@ -21,6 +21,7 @@ use super::value::{KernelError, Value};
 use crate::onnx::NodeExt;
 use crate::tensor::{Channels, DType};
 
+use elementwise::{Operator, Pairwise};
 pub(crate) use matmul::matmul_integers;
 pub(crate) use sandwich::find as find_sandwiches;
 
@@ -43,8 +44,8 @@ pub(super) fn build(flat: &FlatNode, semantics: Semantics) -> Result<Option<Box<
         (_, "QLinearConv") => Box::new(conv::QLinearConv::new(flat)?),
         (_, "QLinearMatMul") => Box::new(matmul::QLinearMatMul::new(flat.opset)?),
         (true, "QGemm") => Box::new(matmul::QGemm::new(flat)?),
-        (true, "QLinearAdd") => Box::new(elementwise::add),
-        (true, "QLinearMul") => Box::new(elementwise::multiply),
+        (true, "QLinearAdd") => Box::new(Pairwise::new(Operator::Add)),
+        (true, "QLinearMul") => Box::new(Pairwise::new(Operator::Multiply)),
         (true, "QLinearAveragePool") => Box::new(pool::AveragePool::new(node)?),
         (true, "QLinearGlobalAveragePool") => Box::new(pool::GlobalAveragePool::new(node)),
         (true, "QLinearSoftmax") => Box::new(softmax::QLinearSoftmax::new(node, flat.opset)),
