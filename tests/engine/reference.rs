@@ -202,9 +202,13 @@ fn isolated_blocks_on_recorded_inputs() {
         let blocks = crate::cut::every_block(&document, &recorded);
         for block in &blocks {
             if block.alone {
-                assert_eq!(block.equal, block.total, "{block:?}");
+                assert_eq!(block.equal, block.total, "{}: {block:?}", block.node);
             }
-            assert!(block.equal as f64 >= EQUAL_INTEGERS * block.total as f64 && block.worst <= 1.0, "{block:?}");
+            assert!(
+                block.equal as f64 >= EQUAL_INTEGERS * block.total as f64 && block.worst <= 1.0,
+                "{}: {block:?}",
+                block.node
+            );
         }
         let alone = blocks.iter().filter(|block| block.alone).count();
         let blocks = blocks.len() - alone;

@@ -1,5 +1,7 @@
 //! What only a browser can tell: runs in headless Chromium (`make test`, step "web").
 #![cfg(target_arch = "wasm32")]
+// The lint lets tests expect, but does not know this attribute's tests for tests.
+#![allow(clippy::expect_used)]
 
 use quantscope::chart::{Axis, Chart, Histogram, Plot, Role, Series, Theme, View, Viewport, paint, scene};
 use quantscope::platform;
