@@ -45,11 +45,9 @@ pub fn files_of_drop(event: &DragEvent) -> impl Future<Output = Vec<PickedFile>>
         let mut waiting = folders;
         while let Some(folder) = waiting.pop() {
             for entry in children(&folder).await {
-                if let Some(inner) = entry.dyn_ref::<FileSystemDirectoryEntry>() {
-                    waiting.push(inner.clone());
-                } else if let Some(file) = entry.dyn_ref::<FileSystemFileEntry>()
-                    && let Some(file) = file_of(file).await
-                {
+                if entry.is_directory() {
+                    waiting.push(entry.unchecked_into());
+                } else if let Some(file) = file_of(entry.unchecked_ref()).await {
                     found.push(PickedFile { path: entry.full_path().trim_start_matches('/').to_owned(), file });
                 }
             }
@@ -65,9 +63,9 @@ fn dropped(data: &DataTransfer) -> (Vec<PickedFile>, Vec<FileSystemDirectoryEntr
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for item in (0..items.length()).filter_map(|position| items.get(position)) {
         let entry = item.webkit_get_as_entry().ok().flatten();
-        let folder = entry.and_then(|entry| entry.dyn_into::<FileSystemDirectoryEntry>().ok());
-        match (folder, item.get_as_file()) {
-            (Some(folder), _) => folders.push(folder),
+        // The entry says itself what it is; Chromium's entries are instances of older classes than the standard's.
+        match (entry.filter(FileSystemEntry::is_directory), item.get_as_file()) {
+            (Some(folder), _) => folders.push(folder.unchecked_into()),
             (None, Ok(Some(file))) => files.push(PickedFile { path: file.name(), file }),
             (None, _) => {}
         }

@@ -1,7 +1,8 @@
 // The first slice: dropped files are inspected, run and captured, with the numbers of the real runtimes.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { browserTest, download, readTable } from "./harness.mjs";
 import { readNpy, readZip } from "./npz.mjs";
 import { noReference, reference, root } from "./server.mjs";
@@ -136,3 +137,17 @@ browserTest("the reference models give ONNX Runtime's numbers on the page", asyn
     assert.equal(rows[0][column], `${names[best]} ${(first[best] * 100).toFixed(2)} %`);
   }
 }, { skip: noReference });
+
+browserTest("a dropped folder of class folders is a data set", async ({ page, app, t }) => {
+  const folder = mkdtempSync(join(tmpdir(), "quantscope-classes-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  for (const [path, bytes] of readZip(readFileSync(join(fixtures, "data/class_folders.zip")))) {
+    if (path.endsWith("/")) continue;
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), bytes);
+  }
+  await app.drop([folder]);
+  const inputs = page.getByRole("region", { name: "Inputs" });
+  await shows(inputs, "3 classes");
+  assert.equal((await readTable(inputs.getByRole("table")))[0].items, "6");
+});
