@@ -191,6 +191,7 @@ fn spread<T: PartialOrd>(values: &[T], show: impl Fn(&T) -> String, summary: Opt
     match values {
         [] => "none".to_owned(),
         [one] => show(one),
+        [first, rest @ ..] if rest.iter().all(|value| value == first) => format!("{}, all channels", show(first)),
         many => {
             let least = many.iter().reduce(|a, b| if b < a { b } else { a });
             let most = many.iter().reduce(|a, b| if b > a { b } else { a });
