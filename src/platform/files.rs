@@ -90,7 +90,7 @@ async fn children(directory: &FileSystemDirectoryEntry) -> Vec<FileSystemEntry> 
         });
         let batch = JsFuture::from(promise).await.ok().and_then(|batch| batch.dyn_into::<Array>().ok());
         match batch.filter(|batch| batch.length() > 0) {
-            Some(batch) => all.extend(batch.iter().filter_map(|entry| entry.dyn_into().ok())),
+            Some(batch) => all.extend(batch.iter().map(JsCast::unchecked_into)),
             None => return all,
         }
     }
