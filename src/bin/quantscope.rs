@@ -1,0 +1,3 @@
+//! The same core from a terminal.
+
+fn main() {}
