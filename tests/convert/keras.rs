@@ -2,8 +2,8 @@
 
 use crate::support::{difference, file, fixtures, npz, run, unzip};
 use bytes::Bytes;
-use quantscope::import::{Converted, ImportError, KerasOptions, convert_keras};
-use quantscope::onnx::{NEWEST_OPSET, NodeExt};
+use quantscope::import::{Converted, ImportError, KerasOptions, Limits, Opened, SourceFile, convert_keras, open};
+use quantscope::onnx::{Document, NEWEST_OPSET, NodeExt};
 use quantscope::tensor::Tensor;
 use std::collections::BTreeMap;
 
@@ -173,4 +173,21 @@ fn options_are_checked() {
     for opset in [12, NEWEST_OPSET + 1] {
         assert!(convert("d", &files["dense.h5"], opset, false).is_err());
     }
+}
+
+#[test]
+fn a_dropped_file_opens_as_a_model_with_its_notes() {
+    let files = layers();
+    for name in ["sequential.h5", "sequential.keras"] {
+        let dropped = vec![SourceFile::new(name, files[name].clone())];
+        let (opened, problems) = open(dropped, &Limits::default());
+        assert!(problems.is_empty(), "{problems:?}");
+        let [Opened::Model { name: shown, bytes }] = &opened[..] else { panic!("{opened:?}") };
+        let document = Document::decode(bytes.clone()).unwrap();
+        let notes = document.proto().metadata_props.iter().filter(|entry| entry.key() == "note");
+        assert!(shown == name && notes.count() > 0);
+    }
+    let dropped = vec![SourceFile::new("w.h5", files["weights_only.weights.h5"].clone())];
+    let (opened, problems) = open(dropped, &Limits::default());
+    assert!(opened.is_empty() && problems.len() == 1, "{problems:?}");
 }

@@ -92,7 +92,9 @@ impl<'a> Lowering<'a> {
         let mut inputs = Vec::new();
         for input in &model.inputs {
             let Some(layer) = model.layers.get(input.layer) else { continue };
-            inputs.push(self.input(layer)?);
+            let value = self.input(layer)?;
+            self.add_values(&layer.name, std::slice::from_ref(&value));
+            inputs.push(value);
         }
         let outputs = self.model(model, &inputs, Place { prefix: "", scope: None, once: true })?;
         let mut used: BTreeSet<String> = inputs.into_iter().map(|input| input.name).collect();
@@ -280,14 +282,21 @@ impl<'a> Lowering<'a> {
 
     /// Gives the results of a layer the layer's name.
     fn rename(&mut self, path: &str, first_node: usize, mut results: Vec<Value>) -> Vec<Value> {
+        let mut renamed: HashMap<String, String> = HashMap::new();
         for (number, value) in results.iter_mut().enumerate() {
             let old = value.name.clone();
+            // A state may be the result too.
+            if let Some(new) = renamed.get(&old) {
+                value.name.clone_from(new);
+                continue;
+            }
             let own = self.builder.graph().node.iter().skip(first_node).any(|node| node.output.contains(&old));
             if !own {
                 continue;
             }
             let wish = if number == 0 { path.to_owned() } else { format!("{path}:{number}") };
             let new = self.builder.unique(&wish);
+            renamed.insert(old.clone(), new.clone());
             for node in self.builder.graph_mut().node.iter_mut().skip(first_node) {
                 node.input
                     .iter_mut()

@@ -17,7 +17,7 @@ mod value;
 mod weights;
 mod window;
 
-use super::{Converted, ImportError};
+use super::{Converted, ImportError, Kind};
 use crate::onnx::{GraphBuilder, NEWEST_OPSET};
 use bytes::Bytes;
 use lowering::Lowering;
@@ -43,7 +43,8 @@ impl Default for KerasOptions {
 }
 
 /// Converts a Keras file, either kind told by its content. Fails where the file is damaged or holds no whole model; a
-/// layer without an ONNX form is in [`Converted::unsupported`] and a node of the domain `keras` in the graph.
+/// layer without an ONNX form is in [`Converted::unsupported`] and a node of the domain `keras` in the graph. Notes are
+/// in the document's metadata too, so that they go where it goes.
 pub fn convert_keras(bytes: &Bytes, file_name: &str, options: &KerasOptions) -> Result<Converted, ImportError> {
     if !(OLDEST_KERAS_OPSET..=NEWEST_OPSET).contains(&options.opset) {
         return Err(ImportError::format(
@@ -59,7 +60,7 @@ pub fn convert_keras(bytes: &Bytes, file_name: &str, options: &KerasOptions) -> 
         legacy::modernize(&mut model)?;
     }
     let mut builder = GraphBuilder::new(&model.name, options.opset);
-    builder.metadata("source_format", if bytes.starts_with(b"PK") { "keras" } else { "keras h5" });
+    builder.metadata("source", if bytes.starts_with(b"PK") { Kind::KerasZip.name() } else { Kind::Hdf5.name() });
     builder.metadata("source_file", super::source::base_name(file_name));
     if !file.version.is_empty() {
         builder.metadata("keras_version", &file.version);
@@ -78,7 +79,9 @@ pub fn convert_keras(bytes: &Bytes, file_name: &str, options: &KerasOptions) -> 
         );
         lowering.note(note);
     }
-    let Lowering { builder, notes, unsupported, layers: layer_of, .. } = lowering;
+    let Lowering { mut builder, notes, unsupported, layers: layer_of, .. } = lowering;
+    notes.iter().for_each(|note| builder.metadata("note", note));
+    unsupported.iter().for_each(|layer| builder.metadata("not converted", layer));
     let document = builder.finish().map_err(|error| {
         let advice = "The model's configuration contradicts itself: save the model again.";
         ImportError::format("converted model", error.to_string(), "a valid ONNX model", advice)

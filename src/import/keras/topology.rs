@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 
 /// Layers of one model, nested ones included.
-const MOST_LAYERS: usize = 50_000;
+const MOST_LAYERS: usize = 10_000;
 
 /// One output of one call of a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

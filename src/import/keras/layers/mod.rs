@@ -19,7 +19,7 @@ use super::stop::{Stop, unsupported};
 use super::value::Value;
 
 /// Layers that do something while training only.
-const IDENTITIES: [&str; 12] = [
+const IDENTITIES: [&str; 15] = [
     "Dropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
@@ -32,6 +32,9 @@ const IDENTITIES: [&str; 12] = [
     "RandomFlip",
     "RandomRotation",
     "RandomZoom",
+    "RandomContrast",
+    "RandomTranslation",
+    "RandomBrightness",
 ];
 
 /// Layers that hand a mask on, besides those that do so themselves.
@@ -42,11 +45,33 @@ fn hands_mask_on(class: &str) -> bool {
 /// Converts one call of a layer.
 pub(super) fn lower(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> {
     let class = context.layer.class.clone();
+    check_policy(context)?;
     let mut results = by_class(context, inputs, &class)?;
     if let Some(mask) = inputs.first().and_then(|input| input.mask.clone()).filter(|_| hands_mask_on(&class)) {
         results.iter_mut().for_each(|result| result.mask = Some(mask.clone()));
     }
     Ok(results)
+}
+
+/// Says where Keras computes in another type, and refuses weights that Keras itself quantized.
+fn check_policy(context: &mut Context) -> Result<(), Stop> {
+    let policy = context
+        .config
+        .get("dtype")
+        .and_then(|dtype| dtype.as_str().or_else(|| dtype.get("config")?.get("name")?.as_str()));
+    match policy {
+        None | Some("float32") => Ok(()),
+        Some(policy)
+            if ["int8", "int4", "float8"].iter().any(|kind| policy.starts_with(kind)) && policy.contains("from") =>
+        {
+            unsupported(format!("its weights are quantized by Keras ({policy})"))
+        }
+        Some(policy) if policy.contains("float") => {
+            context.low.note(format!("Layers of the dtype policy {policy} are computed in float32 here."));
+            Ok(())
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// The number of axes in a class's name: `Conv2DTranspose` has 2.
@@ -110,6 +135,7 @@ fn by_class(context: &mut Context, inputs: &[Value], class: &str) -> Result<Vec<
         "TimeDistributed" => time_distributed::time_distributed(context, inputs),
         "MultiHeadAttention" => attention::multi_head(context, inputs),
         "Masking" => function::masking(context, inputs),
-        _ => unsupported("there is no ONNX form of this layer here"),
+        "Lambda" => unsupported("its function is Python code, which is not read"),
+        _ => unsupported("a layer that is not known here"),
     }
 }

@@ -257,8 +257,7 @@ impl Recurrent {
         }
         let path = context.path.clone();
         let wish = |suffix: &str| format!("{path}/{suffix}");
-        let sequence = if self.return_sequences { wish("Y") } else { String::new() };
-        let mut wishes = vec![sequence, wish("Y_h")];
+        let mut wishes = vec![wish("Y"), wish("Y_h")];
         if self.cell == Cell::Lstm && self.return_state {
             wishes.push(wish("Y_c"));
         }
@@ -266,7 +265,7 @@ impl Recurrent {
         let wishes: Vec<&str> = wishes.iter().map(String::as_str).collect();
         let outputs = context.low.builder.node_of("", self.cell.op_type(), &inputs, &wishes, &attributes);
         let mut outputs = outputs.into_iter();
-        let sequence = outputs.next().filter(|name| !name.is_empty());
+        let sequence = outputs.next().filter(|_| self.return_sequences);
         let direction = context.ints("direction", &[1])?;
         let sequence = sequence.map(|name| context.node("Squeeze", &[&name, &direction], "sequence", &[]));
         let mut states = Vec::new();
@@ -348,6 +347,9 @@ pub(super) fn bidirectional(context: &mut Context, inputs: &[Value]) -> Result<V
         Some((class, config)) => Recurrent::of(class, Config::new("backward", config))?,
         None => Recurrent { backwards: !forward.backwards, ..forward.clone() },
     };
+    // Whatever the layers inside say, masked steps of a sequence are zeros here.
+    let forced = |layer: Recurrent| Recurrent { zero_output: layer.return_sequences, ..layer };
+    let (forward, backward) = (forced(forward), forced(backward));
     let input = read_input(context, inputs, forward.time_major)?;
     let half = input.initial.len() / 2;
     let (forward_states, backward_states) = input.initial.split_at(half);

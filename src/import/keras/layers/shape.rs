@@ -44,8 +44,9 @@ pub(super) fn flatten(context: &mut Context, inputs: &[Value]) -> Result<Vec<Val
     };
     let Some((batch, rest)) = shape.split_first() else { return unsupported("a tensor without axes") };
     // Channels first are brought behind the spatial axes, whatever the file says the order was.
-    let channels_first = context.is_channels_first()? && rest.len() > 1;
-    let name = if channels_first && !value.layouts_agree() {
+    let (channels, spatial) = rest.split_first().unwrap_or((&None, &[]));
+    let in_order_already = *channels == Some(1) || spatial.iter().all(|dim| *dim == Some(1));
+    let name = if context.is_channels_first()? && !in_order_already {
         let source = context.low.as_is(&value);
         let axes = crate::import::keras::value::from_channels_first(shape.len());
         context.node("Transpose", &[&source.name], "Transpose", &[("perm", axes.into())])
