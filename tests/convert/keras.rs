@@ -184,7 +184,7 @@ fn a_dropped_file_opens_as_a_model_with_its_notes() {
         assert!(problems.is_empty(), "{problems:?}");
         let [Opened::Model { name: shown, bytes }] = &opened[..] else { panic!("{opened:?}") };
         let document = Document::decode(bytes.clone()).unwrap();
-        let notes = document.proto().metadata_props.iter().filter(|entry| entry.key() == "note");
+        let notes = document.proto().metadata_props.iter().filter(|entry| entry.key() == "notes");
         assert!(shown == name && notes.count() > 0);
     }
     let dropped = vec![SourceFile::new("w.h5", files["weights_only.weights.h5"].clone())];

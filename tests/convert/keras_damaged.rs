@@ -95,7 +95,7 @@ fn wrong_entries_are_named() {
         ("sequential.h5", "[null, 8, 8, 3]", "[null, 8, -, 3]", "model_config"),
         ("sequential.h5", "[null, 8, 8, 3]", "{           }  ", "batch"),
         ("lstm.h5", "\"units\": 4", "\"units\": 0", "units"),
-        ("shared.k2.h5", "\"twice\", 0, 0", "\"twice\", 9, 9", "twice"),
+        ("shared.k2.h5", "\"twice\", 0, 0", "\"twice\", 9, 9", "model"),
         ("shared.k2.h5", "[\"inner\", 1, 1", "[\"inner\", 1, 7", "inner"),
         ("padding.h5", "\"cropping\": [[1, 0], [2, 1]]", "\"cropping\": [[9, 9], [2, 1]]", "cropping"),
         ("shapes.h5", "\"target_shape\": [6, 4]", "\"target_shape\": [7, 4]", "target_shape"),
@@ -120,7 +120,7 @@ fn huge_numbers_take_no_memory() {
         changed[at..at + 8].copy_from_slice(&huge.to_le_bytes());
         assert!(convert(changed).is_err(), "a dim of {huge}");
     }
-    let wide = replaced(&files["sequential.h5"], "\"filters\": 4", "\"filters\":1e9");
+    let wide = replaced(&files["sequential.h5"], "\"filters\": 4, \"", "\"filters\":9e9,\"");
     assert!(convert(wide).is_err());
     let deep =
         format!("{{\"class_name\": \"Sequential\", \"config\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));

@@ -9,6 +9,7 @@ mod dynamic;
 mod fused;
 pub(crate) mod linear;
 mod pool;
+mod recurrent;
 mod softmax;
 
 use super::integer;
@@ -116,6 +117,7 @@ pub(crate) fn build(flat: &FlatNode, semantics: Semantics) -> Result<Box<dyn Ker
         ("", "AveragePool") => pool::average(flat),
         ("", "GlobalAveragePool") => Ok(Box::new(pool::global_average)),
         ("", "Softmax" | "LogSoftmax") => Ok(Box::new(softmax::Softmax::new(node, flat.opset))),
+        ("", "LSTM" | "GRU" | "RNN") => Ok(Box::new(recurrent::Recurrent::new(node)?)),
         ("com.microsoft", _) => fused::build(flat),
         _ => Ok(Box::new(TractNode::new(flat)?)),
     }

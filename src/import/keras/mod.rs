@@ -80,8 +80,12 @@ pub fn convert_keras(bytes: &Bytes, file_name: &str, options: &KerasOptions) -> 
         lowering.note(note);
     }
     let Lowering { mut builder, notes, unsupported, layers: layer_of, .. } = lowering;
-    notes.iter().for_each(|note| builder.metadata("note", note));
-    unsupported.iter().for_each(|layer| builder.metadata("not converted", layer));
+    // The checker wants each key once.
+    for (key, lines) in [("notes", &notes), ("not converted", &unsupported)] {
+        if !lines.is_empty() {
+            builder.metadata(key, &lines.join("\n"));
+        }
+    }
     let document = builder.finish().map_err(|error| {
         let advice = "The model's configuration contradicts itself: save the model again.";
         ImportError::format("converted model", error.to_string(), "a valid ONNX model", advice)

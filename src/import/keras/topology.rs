@@ -246,8 +246,19 @@ impl Reader {
         Ok(model)
     }
 
-    /// A nested model of Keras 1 and 2 was called once before, when it was made, so that its calls count from 1.
+    /// A nested model of Keras 1 and 2 was called once before, when it was made, so that its calls count from 1. Keras 3
+    /// counts so where a functional model is an end of the model, and from 0 everywhere else.
     fn renumber_calls(&self, model: &mut Model) {
+        if self.major >= 3 {
+            let layers = &model.layers;
+            for tensor in model.inputs.iter_mut().chain(&mut model.outputs) {
+                let layer = layers.get(tensor.layer);
+                if layer.is_some_and(|layer| layer.nested.is_some() && layer.class != "Sequential") {
+                    tensor.call = tensor.call.saturating_sub(1);
+                }
+            }
+            return;
+        }
         let mut used: HashMap<usize, (usize, usize)> = HashMap::new();
         for tensor in references(model) {
             let (low, high) = used.entry(tensor.layer).or_insert((tensor.call, tensor.call));
@@ -255,7 +266,7 @@ impl Reader {
         }
         let shifted = |layer: usize, model: &Model| {
             let (Some(&(low, high)), Some(layer)) = (used.get(&layer), model.layers.get(layer)) else { return 0 };
-            let from_one = self.major <= 2 && layer.nested.is_some() && low >= 1;
+            let from_one = layer.nested.is_some() && low >= 1;
             if from_one { 1 } else { (high + 1).saturating_sub(layer.calls.len().max(1)).min(low) }
         };
         let shifts: Vec<usize> = (0..model.layers.len()).map(|layer| shifted(layer, model)).collect();

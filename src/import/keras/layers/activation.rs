@@ -76,7 +76,7 @@ impl Emit<'_> {
                 self.node("Mul", &[x, &gate], &[])
             }
             "gelu" => self.gelu(x)?,
-            "hard_sigmoid" => self.hard_sigmoid(x, if self.major >= 3 { 1.0 / 6.0 } else { 0.2 }),
+            "hard_sigmoid" => self.hard_sigmoid(x, hard_sigmoid_slope(self.major)),
             "hard_silu" | "hard_swish" => {
                 let gate = self.hard_sigmoid(x, 1.0 / 6.0);
                 self.node("Mul", &[x, &gate], &[])
@@ -178,6 +178,11 @@ impl Emit<'_> {
             }
         })
     }
+}
+
+/// The slope of `hard_sigmoid`, which Keras 3 changed.
+pub(super) fn hard_sigmoid_slope(major: u32) -> f32 {
+    if major >= 3 { 1.0 / 6.0 } else { 0.2 }
 }
 
 /// The `activation` of a layer; `None` for the identity.

@@ -1,7 +1,7 @@
 //! `LSTM`, `GRU`, `SimpleRNN`, alone and in both directions.
 //!
-//! Where ONNX's own operators say the same they are used. They cannot skip masked steps or give a reversed sequence,
-//! and runtimes differ in the activations they take: such layers become a `Scan` over the same equations.
+//! Where ONNX's own operators say the same they are used. They cannot skip masked steps or give a reversed sequence, and
+//! know some activations only: other layers become a `Scan` over the same equations.
 
 use super::activation::{self, Function};
 use super::merge;
@@ -113,9 +113,50 @@ impl Recurrent {
         })
     }
 
-    fn has_usual_activations(&self) -> bool {
-        let is = |function: &Function, name: &str| matches!(function, Function::Named(found) if found == name);
-        is(&self.activation, "tanh") && (self.cell == Cell::Simple || is(&self.recurrent_activation, "sigmoid"))
+    /// The attributes that say ONNX's operator its activations: none where they are the usual ones. `None` where ONNX
+    /// has no such function.
+    fn activation_attributes(&self, major: u32) -> Option<Vec<(&'static str, Attr)>> {
+        // Names, alphas and betas of the functions that the operator's specification lists.
+        let known = |function: &Function| {
+            let Function::Named(name) = function else { return None };
+            Some(match name.as_str() {
+                "tanh" => ("Tanh", None, None),
+                "sigmoid" => ("Sigmoid", None, None),
+                "relu" => ("Relu", None, None),
+                "softsign" => ("Softsign", None, None),
+                "softplus" => ("Softplus", None, None),
+                "elu" => ("Elu", Some(1f32), None),
+                "leaky_relu" => ("LeakyRelu", Some(0.2), None),
+                "linear" => ("Affine", Some(1.0), Some(0f32)),
+                "hard_sigmoid" => ("HardSigmoid", Some(activation::hard_sigmoid_slope(major)), Some(0.5)),
+                _ => return None,
+            })
+        };
+        let (outer, gate) = (known(&self.activation)?, known(&self.recurrent_activation));
+        let functions = match self.cell {
+            Cell::Lstm => vec![gate?, outer, outer],
+            Cell::Gru => vec![gate?, outer],
+            Cell::Simple => vec![outer],
+        };
+        let names: Vec<String> = functions.iter().map(|(name, ..)| (*name).to_owned()).collect();
+        let usual = match self.cell {
+            Cell::Lstm => names == ["Sigmoid", "Tanh", "Tanh"],
+            Cell::Gru => names == ["Sigmoid", "Tanh"],
+            Cell::Simple => names == ["Tanh"],
+        };
+        if usual {
+            return Some(Vec::new());
+        }
+        let alphas: Vec<f32> = functions.iter().filter_map(|(_, alpha, _)| *alpha).collect();
+        let betas: Vec<f32> = functions.iter().filter_map(|(.., beta)| *beta).collect();
+        let mut attributes: Vec<(&str, Attr)> = vec![("activations", names.into())];
+        if !alphas.is_empty() {
+            attributes.push(("activation_alpha", alphas.into()));
+        }
+        if !betas.is_empty() {
+            attributes.push(("activation_beta", betas.into()));
+        }
+        Some(attributes)
     }
 
     fn weights(&self, context: &mut Context, width: Option<usize>) -> Result<CellWeights, Stop> {
@@ -201,10 +242,10 @@ impl Recurrent {
             true => input.name.clone(),
             false => context.node("Transpose", &[&input.name], "time_first", &perm),
         };
-        let run = if self.has_usual_activations() && mask.is_none() && !reversed_output {
-            self.operator(context, &by_time, &initial, weights)?
-        } else {
-            scan::run(context, self, &by_time, &initial, mask, flipped, weights)?
+        let activations = self.activation_attributes(context.low.major).filter(|_| mask.is_none() && !reversed_output);
+        let run = match activations {
+            Some(activations) => self.operator(context, &by_time, &initial, weights, activations)?,
+            None => scan::run(context, self, &by_time, &initial, mask, flipped, weights)?,
         };
         let sequence = match run.sequence.filter(|_| self.return_sequences) {
             Some(name) if !self.time_major => Some(context.node("Transpose", &[&name], "batch_first", &perm)),
@@ -220,6 +261,7 @@ impl Recurrent {
         by_time: &str,
         initial: &[Value],
         weights: CellWeights,
+        activations: Vec<(&'static str, Attr)>,
     ) -> Result<Run, Stop> {
         let (units, gates) = (self.units, self.cell.gates());
         let order = self.cell.onnx_order();
@@ -252,6 +294,7 @@ impl Recurrent {
             ("hidden_size", (units as i64).into()),
             ("direction", if self.backwards { "reverse" } else { "forward" }.into()),
         ];
+        attributes.extend(activations);
         if self.cell == Cell::Gru {
             attributes.push(("linear_before_reset", i64::from(self.reset_after).into()));
         }
@@ -266,8 +309,13 @@ impl Recurrent {
         let outputs = context.low.builder.node_of("", self.cell.op_type(), &inputs, &wishes, &attributes);
         let mut outputs = outputs.into_iter();
         let sequence = outputs.next().filter(|_| self.return_sequences);
-        let direction = context.ints("direction", &[1])?;
-        let sequence = sequence.map(|name| context.node("Squeeze", &[&name, &direction], "sequence", &[]));
+        let sequence = match sequence {
+            Some(name) => {
+                let direction = context.ints("direction", &[1])?;
+                Some(context.node("Squeeze", &[&name, &direction], "sequence", &[]))
+            }
+            None => None,
+        };
         let mut states = Vec::new();
         let first = context.ints("direction", &[0])?;
         for state in outputs {
