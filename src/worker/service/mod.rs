@@ -7,6 +7,7 @@ mod activation;
 mod align;
 mod card;
 mod distribution;
+mod evaluate;
 mod exports;
 mod inspect;
 mod model;
@@ -120,6 +121,7 @@ impl Service {
             Request::Thumbnail { source, index } => self.thumbnail(source, index),
             Request::ExportActivations(model) => self.export_activations(model, job).await,
             Request::ExportReport => self.export_report(),
+            Request::Evaluate(order) => self.evaluate(order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
         };
         match answered {
