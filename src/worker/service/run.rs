@@ -274,7 +274,7 @@ impl Service {
 }
 
 /// The tensor with the input's type and with a batch dim where the input has one; the error says what it is instead.
-fn fit(tensor: Tensor, fact: &InputFact) -> Result<Tensor, String> {
+pub fn fit(tensor: Tensor, fact: &InputFact) -> Result<Tensor, String> {
     let described = format!("{} {:?}", tensor.dtype(), tensor.shape());
     let fits = |shape: &[usize]| {
         !fact.ranked
