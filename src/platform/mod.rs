@@ -23,7 +23,7 @@ pub use error::PlatformError;
 pub use fetch::fetch_file;
 pub use files::{PickedFile, files_of_drop, files_of_input, files_of_paste, read_file};
 pub use frame::Frame;
-pub use page::{click_element, focus_element, is_typing, on_document_event};
+pub use page::{click_element, core_count, focus_element, is_typing, on_document_event};
 pub use route::{on_route_change, replace_route, route};
 pub use scope::{install_panic_report, post_from_worker, serve_frames};
 pub use spawn::{WorkerEvent, WorkerHandle};

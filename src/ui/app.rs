@@ -2,7 +2,8 @@
 
 use super::chart::provide_appearance;
 use super::views::{
-    Drawer, DropTarget, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts, StatusLine,
+    Drawer, DropTarget, EvaluateView, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts,
+    StatusLine,
 };
 use super::{Session, View, keyboard};
 use leptos::prelude::*;
@@ -41,6 +42,7 @@ pub fn App() -> impl IntoView {
                         View::Overview => view! { <Overview /> }.into_any(),
                         View::Layer => view! { <LayerView /> }.into_any(),
                         View::Run => view! { <RunView /> }.into_any(),
+                        View::Evaluate => view! { <EvaluateView /> }.into_any(),
                     }}
                 </div>
             </main>

@@ -128,6 +128,14 @@ impl Session {
     /// Stops the running job; where it does not listen, its worker.
     pub fn cancel(self) {
         let Some(job) = self.job.get_untracked() else { return };
+        if job.id == super::evaluate::POOL_JOB {
+            self.job.update(|job| {
+                if let Some(job) = job {
+                    job.cancelling = true;
+                }
+            });
+            return self.stop_evaluation();
+        }
         self.job.update(|job| {
             if let Some(job) = job {
                 job.cancelling = true;
