@@ -46,6 +46,7 @@ browserTest("one click gives the first insight", async ({ t, page, app }) => {
   // Once more on a page that has been here before: the browser has the files, the sample is on the disk.
   await page.reload();
   await app.started();
+  await page.getByRole("tab", { name: "Overview" }).click();
   const again = Date.now();
   await trySample(page, app);
   const warmMs = Date.now() - again;
