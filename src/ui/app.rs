@@ -1,6 +1,7 @@
 //! The workbench: header, layers, the picture in the middle, inspector, status line.
 
 use super::chart::{provide_appearance, provide_kept_views};
+use super::turns::focus_later;
 use super::views::{
     Drawer, DropTarget, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts, StatusLine,
 };
@@ -29,7 +30,7 @@ pub fn App() -> impl IntoView {
         if let Some(open) = open.filter(|_| event.key() == "Escape") {
             drawer.set(None);
             // What had the focus may have gone with the pane.
-            platform::focus_element(open.button_selector());
+            focus_later(open.button_selector());
         }
     });
     let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty());
@@ -78,7 +79,7 @@ fn Tabs() -> impl IntoView {
             event.prevent_default();
             let here = View::ALL.iter().position(|&other| other == view).unwrap_or(0);
             session.show(View::ALL[(here + step) % View::ALL.len()]);
-            platform::focus_element("[role=tab][aria-selected=true]");
+            focus_later("[role=tab][aria-selected=true]");
         };
         view! {
             <button type="button" role="tab" aria-selected=move || selected().to_string()
