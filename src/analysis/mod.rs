@@ -3,6 +3,7 @@
 //! **Nothing here runs a network, draws or touches a file.** Statistics, histograms and errors are those of numpy; where
 //! they differ (elements that are not finite), the function says how.
 
+mod accuracy;
 mod channels;
 mod clipping;
 mod downsample;
@@ -19,6 +20,10 @@ mod residuals;
 mod sample;
 mod stats;
 
+pub use accuracy::{
+    ClassAccuracy, ClassChange, Comparison, Evaluation, Flip, Flips, Fraction, Interval, ItemScore, McNemar, compare,
+    evaluate, flips, mcnemar, score, wilson_95,
+};
 pub use channels::{ChannelStats, ParameterSummary, channel_stats, scale_summary};
 pub use clipping::{Clipping, ClippingSums, ErrorShare};
 pub use error::{ErrorMetrics, ErrorSums, LengthMismatch, error_metrics, sqnr_db};
@@ -34,7 +39,8 @@ pub use histogram::{BinFloat, Histogram, HistogramError, histogram, tensor_histo
 pub use layout::{Layout, guess_layout};
 pub use ledger::{CAUSES, Cause, Ledger, LedgerSums, Steps};
 pub use predictions::{
-    OutputFacts, Prediction, Predictions, ScoreKind, argmax, class_probabilities, predictions, tensor_predictions,
+    OutputFacts, Prediction, Predictions, ScoreKind, argmax, class_probabilities, predictions, score_kind,
+    tensor_predictions,
 };
 pub use quality::{LEAST_PROBABILITY, Quality, QualitySums};
 pub use ranges::{LayerRange, Span, layer_range};

@@ -119,7 +119,8 @@ pub fn class_probabilities(output: &[f32], facts: OutputFacts) -> Vec<f64> {
     }
 }
 
-fn score_kind(output: &[f32], facts: OutputFacts) -> ScoreKind {
+/// What the values of an output are: by the graph, or else by the values themselves.
+pub fn score_kind(output: &[f32], facts: OutputFacts) -> ScoreKind {
     let sum: f64 = output.iter().map(|&value| f64::from(value)).sum();
     let rounding = f64::from(facts.quantization_step.unwrap_or(0.0)) / 2.0 * output.len() as f64;
     let look_like_probabilities =

@@ -29,9 +29,8 @@ impl Quality {
     }
 }
 
-/// A probability of 0, which a quantized Softmax gives often, counts as this (Keras's epsilon): its logarithm would make
-/// one image outweigh all others.
-pub const LEAST_PROBABILITY: f64 = 1e-7;
+/// A probability of 0, which a quantized Softmax gives often, counts as this, as in [`super::ItemScore`].
+pub const LEAST_PROBABILITY: f64 = 1e-12;
 
 /// Sums over images from which a [`Quality`] follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
