@@ -6,6 +6,7 @@
 mod csv;
 mod evaluation;
 mod npy;
+mod overrides;
 mod npz;
 mod report;
 
@@ -15,6 +16,7 @@ pub use evaluation::{
     evaluation_html, evaluation_json, evaluation_markdown, recommendation,
 };
 pub use npy::{Conversion, NpyError, NpyFile, npy};
+pub use overrides::{Overrides, overrides, snippet};
 pub use npz::{Compression, NpzError, NpzFile, npz};
 pub use report::{
     InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report, SCHEMA_VERSION,
