@@ -225,7 +225,11 @@ pub fn mismatched_branches(node: &str, branches: &[&Row], values: &[f32]) -> Opt
         evidence: shown,
         tensor: coarse.tensor.clone(),
         fix: range.map(|range| {
-            let words = format!("Give the coarser branch the range of least error, {} to {}", figure(range.0.into()), figure(range.1.into()));
+            let words = format!(
+                "Give the coarser branch the range of least error, {} to {}",
+                figure(range.0.into()),
+                figure(range.1.into())
+            );
             (words, vec![coarse.to_range(range)])
         }),
     })
@@ -245,7 +249,10 @@ pub fn quantized_twice(first: &Row, second: &Row) -> Option<Fault> {
         title: "The same values are quantized twice".to_owned(),
         evidence: vec![(first.tensor.clone(), told(a)), (second.tensor.clone(), told(b))],
         tensor: second.tensor.clone(),
-        fix: Some(("Round the second time to the codes of the first".to_owned(), vec![second.edit(Change::Grid(a.clone()))])),
+        fix: Some((
+            "Round the second time to the codes of the first".to_owned(),
+            vec![second.edit(Change::Grid(a.clone()))],
+        )),
     })
 }
 
@@ -287,8 +294,12 @@ mod tests {
     use crate::tensor::{DType, Tensor};
 
     fn row(kind: TensorKind, dtype: DType, scale: f32, zero_point: i32) -> Row {
-        let params =
-            QuantParams { scale: vec![scale], zero_point: vec![zero_point], dtype, granularity: Granularity::PerTensor };
+        let params = QuantParams {
+            scale: vec![scale],
+            zero_point: vec![zero_point],
+            dtype,
+            granularity: Granularity::PerTensor,
+        };
         Row::new("t", kind, Grid::of(params).unwrap())
     }
 
@@ -305,7 +316,8 @@ mod tests {
         let fault = row_faults(&measured(&weight, (-1.2, 1.3)));
         assert_eq!(fault.len(), 1);
         assert!(fault[0].title.contains("channel") && fault[0].evidence[0].1.starts_with("2,"), "{fault:?}");
-        weight.constant = Some(ConstantData::new(Tensor::from_vec(vec![3, 2], vec![1f32, 1.0, 0.9, 1.0, 1.3, 1.0]).unwrap()));
+        weight.constant =
+            Some(ConstantData::new(Tensor::from_vec(vec![3, 2], vec![1f32, 1.0, 0.9, 1.0, 1.3, 1.0]).unwrap()));
         assert!(row_faults(&measured(&weight, (-1.2, 1.3))).is_empty());
     }
 

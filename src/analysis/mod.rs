@@ -32,8 +32,8 @@ pub use feature_maps::{
     ViewOptions, activation_view, difference_view,
 };
 pub use findings::{
-    BIAS_SQNR_DB, BRANCH_RATIO, CLIPPED_ERROR_SHARE, Fault, Measured, OUTLIER_RATIO, USED_AT_LEAST, mismatched_branches,
-    quantized_twice, row_faults,
+    BIAS_SQNR_DB, BRANCH_RATIO, CLIPPED_ERROR_SHARE, Fault, Measured, OUTLIER_RATIO, USED_AT_LEAST,
+    mismatched_branches, quantized_twice, row_faults,
 };
 pub use histogram::{BinFloat, Histogram, HistogramError, histogram, tensor_histogram};
 pub use layout::{Layout, guess_layout};

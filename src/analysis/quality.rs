@@ -64,8 +64,7 @@ impl QualitySums {
             }
             None => {
                 let wanted = class_probabilities(float, facts);
-                self.cross_entropy +=
-                    wanted.iter().zip(&probabilities).map(|(q, &p)| q * information(p)).sum::<f64>();
+                self.cross_entropy += wanted.iter().zip(&probabilities).map(|(q, &p)| q * information(p)).sum::<f64>();
                 argmax(float) == Some(found)
             }
         };

@@ -14,8 +14,7 @@ use super::state::{Dirty, Snapshot};
 use super::terms::Semantics;
 use super::value::Value;
 use crate::onnx::Document;
-use crate::quant::table::{ConstantData, QuantTable, Row, RowMode};
-use crate::quant::{dequantize, dequantize_tensor, quantize, scale_indices};
+use crate::quant::table::{QuantTable, Row, RowMode};
 use crate::tensor::Tensor;
 
 /// A plan over a lifted float document, with the rows of its table between values and readers.
@@ -55,7 +54,11 @@ impl LivePlan {
             row.grid.check(shape).map_err(|error| fail(error.to_string()))?;
         }
         let seen = match constant {
-            Some(constant) => Some(Seen::Replaced(constant_value(row, constant).map_err(fail)?)),
+            Some(_) => {
+                let seen = row.seen_constant().ok_or_else(|| fail("the constant is gone".to_owned()))?;
+                let seen = seen.map_err(|error| fail(error.to_string()))?;
+                Some(Seen::Replaced(Value::from_plain(&seen).map_err(fail)?))
+            }
             None if !row.enabled => row.absorbed.map(Seen::Clamped),
             None if row.grid.bits > MOST_BITS => {
                 return Err(fail(format!("values of {} bits cannot be rounded to", row.grid.bits)));
@@ -97,27 +100,4 @@ impl LivePlan {
         })?;
         Probe::new(&self.plan, flat, output)
     }
-}
-
-/// What the readers of a constant see: its floats where the row is off, else what its codes stand for.
-fn constant_value(row: &Row, constant: &ConstantData) -> Result<Value, String> {
-    if !row.enabled {
-        return Value::from_plain(&constant.float);
-    }
-    let shape = constant.float.shape().to_vec();
-    let fits = || format!("the scales do not fit a tensor of shape {shape:?}");
-    let real = match &constant.stored {
-        Some(stored) => dequantize_tensor(&row.grid.params, stored).ok_or_else(fits)?,
-        None => {
-            let (low, high) = row.grid.codes();
-            let indices = scale_indices(&row.grid.params, &shape).ok_or_else(fits)?;
-            let numbers = constant.float.to_f32().map_err(|error| error.to_string())?;
-            let real = numbers.into_iter().zip(indices).map(|(x, index)| {
-                let (scale, zero_point) = (row.grid.params.scale.get(index)?, row.grid.params.zero_point.get(index)?);
-                Some(dequantize(quantize(x, *scale, *zero_point, low, high), *scale, *zero_point))
-            });
-            real.collect::<Option<Vec<f32>>>().ok_or_else(fits)?
-        }
-    };
-    Value::from_vec(constant.float.dtype(), &shape, real)
 }

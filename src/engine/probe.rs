@@ -27,7 +27,8 @@ impl Probe {
     pub(super) fn new(plan: &Plan, flat: &FlatNode, output: &str) -> Result<Probe, EngineError> {
         let (node, op_type) = (label(&flat.proto).to_owned(), flat.proto.op_type().to_owned());
         let built = kernel::build(flat, Semantics::Simulate);
-        let kernel = built.map_err(|message| EngineError::Node { node: node.clone(), op_type: op_type.clone(), message })?;
+        let kernel =
+            built.map_err(|message| EngineError::Node { node: node.clone(), op_type: op_type.clone(), message })?;
         let names: Vec<String> = flat.proto.input.iter().chain(&flat.captured).cloned().collect();
         let inputs = names.iter().map(|name| plan.names.get(name).copied()).collect();
         let output = flat.proto.output.iter().position(|name| name == output).unwrap_or(0);

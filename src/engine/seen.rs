@@ -26,8 +26,9 @@ pub(super) enum Seen {
 
 /// How the scales of a grid spread over a shape.
 fn layout(grid: &Grid, shape: &[usize]) -> Result<Layout, KernelError> {
-    let along =
-        |axis: usize| Channels::along(shape, axis as i64).ok_or_else(|| format!("the axis {axis} is outside of {shape:?}"));
+    let along = |axis: usize| {
+        Channels::along(shape, axis as i64).ok_or_else(|| format!("the axis {axis} is outside of {shape:?}"))
+    };
     let (layout, needed) = match grid.params.granularity {
         Granularity::PerTensor => (Layout::Whole, 1),
         Granularity::PerChannel { axis } => (Layout::Axis(along(axis)?), along(axis)?.count),
@@ -178,8 +179,12 @@ mod tests {
     use crate::quant::{QuantParams, dequantize, quantize};
 
     fn grid(bits: u8, dtype: DType, scale: f32, zero_point: i32, narrow_range: bool) -> Grid {
-        let params =
-            QuantParams { scale: vec![scale], zero_point: vec![zero_point], dtype, granularity: Granularity::PerTensor };
+        let params = QuantParams {
+            scale: vec![scale],
+            zero_point: vec![zero_point],
+            dtype,
+            granularity: Granularity::PerTensor,
+        };
         Grid { params, bits, narrow_range }
     }
 
@@ -190,9 +195,12 @@ mod tests {
     #[test]
     fn codes_may_be_fewer_than_the_type_has() {
         let numbers: Vec<f32> = (-600..600).map(|i| i as f32 * 0.05).chain([f32::NAN, f32::INFINITY]).collect();
-        for (bits, dtype, zero_point, narrow) in
-            [(8, DType::Int8, 3, false), (4, DType::Int8, -2, false), (3, DType::Int8, 0, true), (5, DType::Uint8, 9, true)]
-        {
+        for (bits, dtype, zero_point, narrow) in [
+            (8, DType::Int8, 3, false),
+            (4, DType::Int8, -2, false),
+            (3, DType::Int8, 0, true),
+            (5, DType::Uint8, 9, true),
+        ] {
             let grid = grid(bits, dtype, 0.3, zero_point, narrow);
             let (low, high) = grid.codes();
             let seen = Seen::Rounded(grid, None).of(&value(&numbers)).unwrap();

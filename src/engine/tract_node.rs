@@ -120,7 +120,8 @@ impl Built {
 
     /// Whether it was built for the same shapes, so that only constants can differ.
     fn same_shapes(&self, now: &[Met]) -> bool {
-        let same = |(then, now): (&Met, &Met)| matches!((then, now), (Met::Constant(_), Met::Constant(_))) || then.fits(now);
+        let same =
+            |(then, now): (&Met, &Met)| matches!((then, now), (Met::Constant(_), Met::Constant(_))) || then.fits(now);
         self.met.len() == now.len() && self.met.iter().zip(now).all(same)
     }
 }

@@ -6,8 +6,8 @@
 mod csv;
 mod evaluation;
 mod npy;
-mod overrides;
 mod npz;
+mod overrides;
 mod report;
 
 pub use csv::{Cell, Table, TableError};
@@ -16,8 +16,8 @@ pub use evaluation::{
     evaluation_html, evaluation_json, evaluation_markdown, recommendation,
 };
 pub use npy::{Conversion, NpyError, NpyFile, npy};
-pub use overrides::{Overrides, overrides, snippet};
 pub use npz::{Compression, NpzError, NpzFile, npz};
+pub use overrides::{Overrides, overrides, snippet};
 pub use report::{
     InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report, SCHEMA_VERSION,
     UnmatchedTensor, ValueReport,

@@ -173,8 +173,10 @@ mod tests {
         let off = Row { enabled: false, ..row("off", vec![1.0], Granularity::PerTensor) };
         let few = row("few", vec![1.0], Granularity::PerTensor);
         let few = Row { grid: Grid { bits: 5, ..few.grid.clone() }, ..few };
-        let table =
-            QuantTable { rows: vec![row("x", vec![0.1], Granularity::PerTensor), weight, off, few], ..QuantTable::default() };
+        let table = QuantTable {
+            rows: vec![row("x", vec![0.1], Granularity::PerTensor), weight, off, few],
+            ..QuantTable::default()
+        };
         let Overrides { json, left_out } = overrides(&table);
         assert_eq!(json["x"][0]["scale"].as_f64().map(|scale| scale as f32), Some(0.1));
         assert_eq!((json["w"].as_array().map(Vec::len), &json["w"][1]["axis"]), (Some(2), &json!(1)));

@@ -4,8 +4,8 @@
 //! the table as edited, and the history between them.
 
 use super::ModelId;
-pub use crate::analysis::{ErrorShare, Quality};
 use crate::analysis::{ErrorMetrics, Histogram, Predictions};
+pub use crate::analysis::{ErrorShare, Quality};
 use crate::quant::TensorKind;
 use crate::quant::table::{Clamp, Edit, Grid, GridError, RowMode, TableFormat};
 use serde::{Deserialize, Serialize};

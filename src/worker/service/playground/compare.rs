@@ -34,7 +34,9 @@ impl Service {
     pub(super) fn outcomes(&self, session: &Session, model: &OpenModel) -> Vec<VersionOutcome> {
         let Some(runs) = &session.runs else { return Vec::new() };
         let names = match &runs.order.input {
-            InputChoice::Item { source, .. } => self.sources.iter().find(|open| open.id == *source).and_then(OpenSource::class_names),
+            InputChoice::Item { source, .. } => {
+                self.sources.iter().find(|open| open.id == *source).and_then(OpenSource::class_names)
+            }
             InputChoice::Random { .. } => None,
         };
         let names = names.or_else(|| self.sources.iter().find_map(OpenSource::class_names));
@@ -125,7 +127,11 @@ fn extremes<'a>(values: impl Iterator<Item = &'a f32>) -> Option<(f32, f32)> {
 }
 
 /// The picture of one tensor.
-pub fn picture(session: &mut Session, query: TensorQuery, outcomes: Vec<VersionOutcome>) -> Result<BeforeAfter, Problem> {
+pub fn picture(
+    session: &mut Session,
+    query: TensorQuery,
+    outcomes: Vec<VersionOutcome>,
+) -> Result<BeforeAfter, Problem> {
     let unknown = || Problem {
         file: "the quantization table".to_owned(),
         place: format!("tensor '{}'", query.tensor),

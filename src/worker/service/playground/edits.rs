@@ -7,7 +7,7 @@ use super::history::words;
 use super::session::{Session, differ, table_problem};
 use crate::engine::EngineError;
 use crate::problem::Problem;
-use crate::quant::table::{Edit, GridError, QuantTable, Row, TableError};
+use crate::quant::table::{Edit, EditList, GridError, Row, TableError};
 use crate::worker::protocol::{BeforeAfter, Edited, TensorQuery};
 
 /// What changing the edited table did.
@@ -75,7 +75,12 @@ impl Service {
     }
 
     /// Takes the last entry back and forgets it.
-    pub(super) fn take_back(&self, session: &mut Session, model: &OpenModel, job: &impl Job) -> Result<Edited, Failure> {
+    pub(super) fn take_back(
+        &self,
+        session: &mut Session,
+        model: &OpenModel,
+        job: &impl Job,
+    ) -> Result<Edited, Failure> {
         let edited = self.undo(session, model, None, job)?;
         session.timeline.forget();
         Ok(Edited { history: session.history(self), ..edited })
@@ -126,8 +131,10 @@ impl Service {
         let began_ms = job.now_ms();
         let _ = session.runs(self, model);
         let rows = session.listed_rows(json, model)?;
-        let changed: Vec<Row> =
-            rows.into_iter().filter(|row| session.edited.row(&row.tensor).is_some_and(|old| differ(old, row))).collect();
+        let changed: Vec<Row> = rows
+            .into_iter()
+            .filter(|row| session.edited.row(&row.tensor).is_some_and(|old| differ(old, row)))
+            .collect();
         let before: Vec<Row> = changed.iter().filter_map(|row| session.edited.row(&row.tensor).cloned()).collect();
         let name = format!("Edit list: {} rows", changed.len());
         let done = match changed.is_empty() {
@@ -178,7 +185,7 @@ impl Session {
         let mut table = self.edited.clone();
         let mut touched: Vec<String> = Vec::new();
         for edit in edits {
-            for tensor in apply(&mut table, edit)? {
+            for tensor in table.apply(edit)? {
                 if !touched.contains(&tensor) {
                     touched.push(tensor);
                 }
@@ -235,7 +242,9 @@ impl Session {
         (done.values, done.nodes) = runs.apply(&changed)?;
         if let Some(integer) = runs.integer.as_mut() {
             let file = &model.summary.file;
-            done.nodes += integer.set_edited(&self.lifted, &self.edited, &runs.inputs, file)?;
+            done.nodes += integer.set_edited(&self.lifted, &self.edited, &runs.inputs).map_err(|error| {
+                EngineError::Params { scale: "the table".to_owned(), message: error.problem(file).found }
+            })?;
         }
         Ok(done)
     }
@@ -248,13 +257,18 @@ impl Session {
     /// The rows that a list of edits asks for.
     fn listed_rows(&self, json: &str, model: &OpenModel) -> Result<Vec<Row>, Problem> {
         let wrong = |error: TableError| table_problem("the edit list", &error);
-        let table = EditList::read(json, &model.summary.sha256).and_then(|list| list.apply(&self.original)).map_err(wrong)?;
+        let table =
+            EditList::read(json, &model.summary.sha256).and_then(|list| list.apply(&self.original)).map_err(wrong)?;
         Ok(table.rows)
     }
 
     /// Takes a list over into a table that nothing has run with yet.
-    pub fn apply_list(&mut self, json: &str) -> Result<(), Failure> {
-        let _ = json;
+    pub fn apply_list(&mut self, json: &str, model: &OpenModel) -> Result<(), Problem> {
+        for row in self.listed_rows(json, model)? {
+            if let Some(slot) = self.edited.row_mut(&row.tensor) {
+                *slot = row;
+            }
+        }
         Ok(())
     }
 }

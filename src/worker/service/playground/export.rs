@@ -48,7 +48,9 @@ impl Service {
                 let text = text.map_err(|error| Failure::from(super::super::internal_problem(&error.to_string())))?;
                 (text, format!("{name}-overrides.json"), "application/json")
             }
-            EditsFormat::Python => (snippet(&session.edited, float_file), format!("{name}-quantize.py"), "text/x-python"),
+            EditsFormat::Python => {
+                (snippet(&session.edited, float_file), format!("{name}-quantize.py"), "text/x-python")
+            }
         };
         Ok((Reply::File { name, media_type: media_type.to_owned() }, Some(text.into_bytes())))
     }
@@ -75,7 +77,8 @@ fn verify(session: &Session, bytes: &[u8]) -> Result<(), Difference> {
         let (Some(shown), Some(found)) = (runs.seen(Version::Edited, value), run.seen(value)) else {
             return Err(Difference::Value(value.clone()));
         };
-        let same = shown.len() == found.len() && shown.iter().zip(found.iter()).all(|(a, b)| a.to_bits() == b.to_bits());
+        let same =
+            shown.len() == found.len() && shown.iter().zip(found.iter()).all(|(a, b)| a.to_bits() == b.to_bits());
         if !same {
             return Err(Difference::Value(value.clone()));
         }

@@ -131,7 +131,8 @@ impl Service {
                 runs.float.restore(&base);
             }
         }
-        let share = |sums: &QualitySums| if whole.noise() > 0.0 { (sums.noise() / whole.noise()).min(1.0) } else { 0.0 };
+        let share =
+            |sums: &QualitySums| if whole.noise() > 0.0 { (sums.noise() / whole.noise()).min(1.0) } else { 0.0 };
         let weights: Vec<f64> = alone.iter().map(share).collect();
         Ok(faults.into_iter().zip(weights).collect())
     }
@@ -242,7 +243,8 @@ fn faults(session: &Session, measures: &HashMap<String, RowMeasure>) -> Vec<Faul
         let rows: Vec<&Row> = join.branches.iter().map(|(_, row)| row).collect();
         let scale = |row: &Row| row.grid.params.scale.first().copied().unwrap_or(0.0);
         let coarse = rows.iter().max_by(|a, b| scale(a).total_cmp(&scale(b)));
-        let values = coarse.and_then(|row| measures.get(&row.tensor)).map_or(&[][..], |measure| measure.values.as_slice());
+        let values =
+            coarse.and_then(|row| measures.get(&row.tensor)).map_or(&[][..], |measure| measure.values.as_slice());
         faults.extend(mismatched_branches(&join.node, &rows, values));
     }
     for row in session.edited.rows.iter().filter(|row| row.constant.is_none()) {

@@ -49,7 +49,8 @@ fn compare(float: &OpenModel, model: &OpenModel) -> Option<(Fit, FloatModel)> {
         fit.1 += 1;
         for (role, value) in ours.weights.iter().filter(|(role, _)| role == "weight") {
             let other = theirs.weights.iter().find(|(other, _)| other == role);
-            let pair = other.and_then(|(_, other)| Some((weights(&float.document, value)?, weights(&model.document, other)?)));
+            let pair =
+                other.and_then(|(_, other)| Some((weights(&float.document, value)?, weights(&model.document, other)?)));
             fit.0 += usize::from(pair.is_some_and(|(a, b)| cosine(&a, &b) >= SAME_WEIGHT_COSINE));
         }
     }
@@ -71,9 +72,16 @@ impl FloatModel {
     ///
     /// Layers are matched by structure. Graph inputs go by their order. What remains goes by its name, where the float
     /// model has a value of that name that means nothing else.
-    pub fn names(&self, float: &OpenModel, model: &OpenModel, lifted: &Document, table: &QuantTable) -> HashMap<String, String> {
+    pub fn names(
+        &self,
+        float: &OpenModel,
+        model: &OpenModel,
+        lifted: &Document,
+        table: &QuantTable,
+    ) -> HashMap<String, String> {
         let mut names = HashMap::new();
-        let inputs = |document: &Document| -> Vec<String> { document.inputs().map(|input| input.name().to_owned()).collect() };
+        let inputs =
+            |document: &Document| -> Vec<String> { document.inputs().map(|input| input.name().to_owned()).collect() };
         names.extend(inputs(lifted).into_iter().zip(inputs(&float.document)));
         let pairs: Vec<(&LayerRef, &LayerRef)> = self
             .alignment
@@ -85,7 +93,8 @@ impl FloatModel {
             })
             .collect();
         let taken: HashSet<&str> = pairs.iter().map(|(ours, _)| ours.output.as_str()).collect();
-        let counterpart = |value: &str| pairs.iter().find(|(_, theirs)| theirs.output == value).map(|(ours, _)| ours.output.clone());
+        let counterpart =
+            |value: &str| pairs.iter().find(|(_, theirs)| theirs.output == value).map(|(ours, _)| ours.output.clone());
         for row in table.rows.iter().filter(|row| row.constant.is_none()) {
             let stored = [row.names.dequantized.as_str(), row.names.quantized.as_str()];
             let behind = |theirs: &LayerRef| {

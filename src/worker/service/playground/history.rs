@@ -59,6 +59,11 @@ impl Timeline {
         Some(rows)
     }
 
+    /// Forgets what could be redone.
+    pub fn forget(&mut self) {
+        self.entries.truncate(self.applied);
+    }
+
     /// Every entry by name, oldest first.
     pub fn names(&self) -> Vec<String> {
         self.entries.iter().map(|entry| entry.name.clone()).collect()

@@ -1,5 +1,6 @@
 //! Versions that are computed by running their lowered files: integer kernels, and ranges found in the run.
 
+use super::session::table_problem;
 use crate::engine::{EngineError, Plan, PlanOptions, Semantics};
 use crate::onnx::{Document, OnnxError};
 use crate::problem::Problem;
@@ -9,7 +10,6 @@ use crate::quant::dequantize_tensor;
 use crate::quant::table::{QuantTable, Row, RowMode, TableError, lift, lower};
 use crate::tensor::Tensor;
 use crate::worker::protocol::Version;
-use super::session::table_problem;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -80,7 +80,14 @@ impl LoweredRun {
             RowMode::Fixed => Cow::Borrowed(&row.grid.params),
             RowMode::Dynamic => Cow::Owned(QuantParams {
                 scale: self.plan.value(&row.names.scale)?.to_f32().ok()?,
-                zero_point: self.plan.value(&row.names.zero_point)?.to_i64().ok()?.into_iter().map(|zero| zero as i32).collect(),
+                zero_point: self
+                    .plan
+                    .value(&row.names.zero_point)?
+                    .to_i64()
+                    .ok()?
+                    .into_iter()
+                    .map(|zero| zero as i32)
+                    .collect(),
                 dtype: stored.dtype(),
                 granularity: Granularity::PerTensor,
             }),

@@ -48,7 +48,8 @@ impl Service {
                 None => edited.metrics(),
             };
             let in_file = session.original.row(&row.tensor).filter(|_| dirty);
-            let original = in_file.map(|row| if row.constant.is_some() { constant_errors(row) } else { original.metrics() });
+            let original =
+                in_file.map(|row| if row.constant.is_some() { constant_errors(row) } else { original.metrics() });
             rows.push(LayerErrorRow {
                 tensor: row.tensor.clone(),
                 kind: row.kind,

@@ -50,7 +50,8 @@ impl Service {
         let measured = layers.into_iter().filter(|layer| layer.sums != LedgerSums::default());
         let rows = measured.map(|layer| {
             let ledger = layer.sums.ledger();
-            let [inherited, weight_clipping, weight_rounding, bias, activation_clipping, activation_rounding] = ledger.terms;
+            let [inherited, weight_clipping, weight_rounding, bias, activation_clipping, activation_rounding] =
+                ledger.terms;
             LedgerRow {
                 layer: session.layers.get(&layer.value).copied(),
                 node: layer.node,

@@ -40,7 +40,9 @@ impl Service {
         let order = RunOrder { semantics: Semantics::Simulate, ..order };
         let Some(id) = images.source else {
             let label = match &order.input {
-                InputChoice::Item { source, index } => self.source(*source).ok().and_then(|source| source.label(*index)),
+                InputChoice::Item { source, index } => {
+                    self.source(*source).ok().and_then(|source| source.label(*index))
+                }
                 InputChoice::Random { .. } => None,
             };
             return Ok((Images { source: None, first: 0, count: 1 }, vec![Item { order, label }]));

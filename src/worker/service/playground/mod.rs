@@ -72,7 +72,9 @@ impl Service {
             PlaygroundAsk::Undo(show) => PlaygroundReply::Edited(self.undo(session, model, show, job)?),
             PlaygroundAsk::Redo(show) => PlaygroundReply::Edited(self.redo(session, model, show, job)?),
             PlaygroundAsk::Reset(show) => PlaygroundReply::Edited(self.reset(session, model, show, job)?),
-            PlaygroundAsk::ApplyEdits { json } => PlaygroundReply::Edited(self.apply_edits(session, model, &json, job)?),
+            PlaygroundAsk::ApplyEdits { json } => {
+                PlaygroundReply::Edited(self.apply_edits(session, model, &json, job)?)
+            }
             PlaygroundAsk::BeforeAfter(query) => {
                 PlaygroundReply::BeforeAfter(self.before_after(session, model, query)?)
             }

@@ -46,7 +46,8 @@ pub fn row_behind<'a>(lifted: &Document, table: &'a QuantTable, value: &str) -> 
 /// Every Add, Concat and Mul with two or more branches that are not constant and quantized, in graph order.
 pub fn joins(lifted: &Document, table: &QuantTable) -> Vec<Join> {
     let order = lifted.index().order().iter().filter_map(|&position| lifted.node(position));
-    let joining = order.filter(|node| matches!(node.op_type(), "Add" | "Concat" | "Mul") && node.domain_name().is_empty());
+    let joining =
+        order.filter(|node| matches!(node.op_type(), "Add" | "Concat" | "Mul") && node.domain_name().is_empty());
     let join = |node: &crate::onnx::proto::NodeProto| {
         let mut branches: Vec<(String, Row)> = Vec::new();
         for input in node.input.iter().filter(|input| !input.is_empty()) {

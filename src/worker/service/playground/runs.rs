@@ -180,7 +180,15 @@ pub fn before_rounding<'a>(live: &'a LivePlan, row: &'a Row) -> Option<Cow<'a, [
 /// The values behind an activation function.
 pub fn clamped<'a>(values: &[f32], Clamp { low, high }: Clamp) -> Cow<'a, [f32]> {
     // Written so that NaN goes through.
-    let held = |&x: &f32| if x < low { low } else if x > high { high } else { x };
+    let held = |&x: &f32| {
+        if x < low {
+            low
+        } else if x > high {
+            high
+        } else {
+            x
+        }
+    };
     Cow::Owned(values.iter().map(held).collect())
 }
 

@@ -103,7 +103,10 @@ impl Service {
                 let now_ms = job.now_ms();
                 let whole = position + 1 == rows.len();
                 progress.count = done + usize::from(whole || done == 0);
-                if now_ms - told_ms >= PARTIAL_EVERY_MS && (whole || done == 0) && done + 1 < items.len() + usize::from(!whole) {
+                if now_ms - told_ms >= PARTIAL_EVERY_MS
+                    && (whole || done == 0)
+                    && done + 1 < items.len() + usize::from(!whole)
+                {
                     told_ms = now_ms;
                     let partial = PlaygroundReply::Sensitivity(report(session, rows, progress));
                     job.partial(Reply::Playground(Box::new(partial)));

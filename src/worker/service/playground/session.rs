@@ -101,7 +101,7 @@ impl Session {
             let edits = self.edit_list(model);
             let mut again = Session::with(service, model, float.as_ref())?;
             if !self.dirty_rows().is_empty() {
-                again.apply_list(&edits)?;
+                again.apply_list(&edits, model)?;
             }
             *self = again;
         }
@@ -136,7 +136,9 @@ fn logits(lifted: &Document) -> Option<String> {
         let Some(input) = node.input.first().filter(|name| !name.is_empty()) else { break };
         match node.op_type() {
             "Softmax" | "LogSoftmax" => return Some(input.clone()),
-            "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" | "Transpose" => value = input.clone(),
+            "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" | "Transpose" => {
+                value = input.clone()
+            }
             _ => break,
         }
     }
@@ -164,10 +166,9 @@ fn layers(service: &Service, model: &OpenModel, table: &QuantTable) -> HashMap<S
         let known = |name: &str| !name.is_empty() && own.contains(&name);
         let position = match row.constant.is_some() {
             true => members.iter().find(|(_, member)| member.values.iter().flatten().any(|value| known(value))),
-            false => members
-                .iter()
-                .find(|(_, member)| known(&member.operation.output))
-                .or_else(|| members.iter().find(|(_, member)| member.operation.comparable.as_deref().is_some_and(known))),
+            false => members.iter().find(|(_, member)| known(&member.operation.output)).or_else(|| {
+                members.iter().find(|(_, member)| member.operation.comparable.as_deref().is_some_and(known))
+            }),
         };
         if let Some((position, _)) = position {
             found.insert(row.tensor.clone(), *position);
