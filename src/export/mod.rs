@@ -7,7 +7,6 @@ mod csv;
 mod evaluation;
 mod npy;
 mod npz;
-mod overrides;
 mod report;
 
 pub use csv::{Cell, Table, TableError};
@@ -17,7 +16,6 @@ pub use evaluation::{
 };
 pub use npy::{Conversion, NpyError, NpyFile, npy};
 pub use npz::{Compression, NpzError, NpzFile, npz};
-pub use overrides::{Overrides, overrides, snippet};
 pub use report::{
     InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report, SCHEMA_VERSION,
     UnmatchedTensor, ValueReport,

@@ -65,7 +65,11 @@ impl Service {
         let model = self.model(request.model)?;
         let session = tables.session(self, model)?;
         let reply = match request.ask {
-            PlaygroundAsk::Table => PlaygroundReply::Table(session.state(self)),
+            PlaygroundAsk::Table => {
+                // Dims are those of the input; a model that cannot run has a table all the same.
+                let _ = session.runs(self, model);
+                PlaygroundReply::Table(session.state(self))
+            }
             PlaygroundAsk::Edit { edit, gesture, show } => {
                 PlaygroundReply::Edited(self.edit(session, model, edit, gesture, show, job)?)
             }
