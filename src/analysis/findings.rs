@@ -82,11 +82,14 @@ fn ends(grid: &Grid) -> Option<(f32, f32)> {
     Some((dequantize(low, scale, zero_point), dequantize(high, scale, zero_point)))
 }
 
-/// Whether zero stands in the middle of the codes.
-fn is_symmetric(grid: &Grid) -> bool {
+/// The grid whose codes reach from the smallest to the largest value of one sign.
+fn one_sided_grid(grid: &Grid, (least, most): (f32, f32)) -> Grid {
     let (low, high) = grid.codes();
-    let middle = if low < 0 { 0 } else { low + (high - low) / 2 };
-    grid.params.zero_point.iter().all(|zero| (zero - middle).abs() <= i32::from(low >= 0))
+    let scale = (f64::from(most) - f64::from(least)) / (f64::from(high) - f64::from(low));
+    let mut made = grid.clone();
+    made.params.scale = vec![scale as f32];
+    made.params.zero_point = vec![if least >= 0.0 { low } else { high }];
+    made
 }
 
 /// Everything that the row shows by itself.
@@ -137,7 +140,7 @@ fn one_sided(measured: &Measured<'_>) -> Option<Fault> {
     let ((low, high), (least, most)) = (ends(&row.grid)?, span?);
     let unused = (least >= 0.0 && low < 0.0 && most > 0.0) || (most <= 0.0 && high > 0.0 && least < 0.0);
     let asymmetric_possible = row.kind == TensorKind::Activation || row.kind == TensorKind::Constant;
-    (unused && asymmetric_possible && is_symmetric(&row.grid)).then(|| Fault {
+    (unused && asymmetric_possible && row.grid.is_symmetric()).then(|| Fault {
         title: "A symmetric type on values of one sign".to_owned(),
         evidence: evidence(&[
             ("values", format!("{} to {}", figure(least.into()), figure(most.into()))),
@@ -146,7 +149,7 @@ fn one_sided(measured: &Measured<'_>) -> Option<Fault> {
         tensor: row.tensor.clone(),
         fix: Some((
             "Move the zero point to the end of the codes".to_owned(),
-            vec![row.edit(Change::Symmetric(false)), row.to_range((least, most))],
+            vec![row.edit(Change::Grid(one_sided_grid(&row.grid, (least, most))))],
         )),
     })
 }
@@ -155,7 +158,7 @@ fn one_sided(measured: &Measured<'_>) -> Option<Fault> {
 fn empty_range(measured: &Measured<'_>) -> Option<Fault> {
     let Measured { row, span, .. } = *measured;
     let ((low, high), (least, most)) = (ends(&row.grid)?, span?);
-    let used = match is_symmetric(&row.grid) {
+    let used = match row.grid.is_symmetric() {
         true => f64::from(least.abs().max(most)) / f64::from(low.abs().max(high)),
         false => f64::from(most - least) / f64::from(high - low),
     };
@@ -266,7 +269,7 @@ fn least_error_range(values: &[f32], row: &Row) -> Option<(f32, f32)> {
     let looked: Vec<f32> = values.iter().copied().filter(|value| value.is_finite()).step_by(step).collect();
     let (least, most) = looked.iter().fold((0f32, 0f32), |(least, most), &v| (least.min(v), most.max(v)));
     let (low, high) = row.grid.codes();
-    let symmetric = is_symmetric(&row.grid);
+    let symmetric = row.grid.is_symmetric();
     let error = |(least, most): (f32, f32)| {
         let (scale, zero) = match symmetric {
             true => (least.abs().max(most) * 2.0 / (high - low) as f32, (low + high + 1) / 2),

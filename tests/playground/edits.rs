@@ -4,17 +4,19 @@ use crate::support::{Page, Seeded, cifar, document, fixture, lifted, reference, 
 use quantscope::engine::LivePlan;
 use quantscope::onnx::Document;
 use quantscope::quant::Granularity;
-use quantscope::quant::table::{Change, Edit, Lifted, Row, RowMode};
+use quantscope::quant::table::{Change, Edit, Lifted, Row, RowMode, apply};
 use quantscope::tensor::Tensor;
 use quantscope::worker::{
-    Edited, Images, InputChoice, PlaygroundAsk, PlaygroundReply, Reply, Request, RunOrder, Semantics, TensorQuery, Version,
+    Edited, Images, InputChoice, PlaygroundAsk, PlaygroundReply, Reply, Request, RunOrder, Semantics, TensorQuery,
+    Version,
 };
 use std::time::Instant;
 
 /// Any edit of a row that its kind allows; most of them are taken.
 pub fn random_edit(row: &Row, seeded: &mut Seeded) -> Edit {
     let scale = row.grid.params.scale[0];
-    let channel = (row.grid.params.scale.len() > 1 && seeded.below(2) == 0).then(|| seeded.below(row.grid.params.scale.len()));
+    let channel =
+        (row.grid.params.scale.len() > 1 && seeded.below(2) == 0).then(|| seeded.below(row.grid.params.scale.len()));
     let (low, high) = row.grid.codes();
     let change = match seeded.below(9) {
         0 | 1 => Change::Scale { channel, scale: scale * (0.5 + seeded.unit()) },
@@ -48,6 +50,7 @@ fn assert_same(live: &LivePlan, full: &LivePlan, what: &str) {
 /// Edits of a table, each run incrementally and in full by another plan, from time to time by a fresh one.
 fn incremental_equals_full(name: &str, model: &Document, float: Option<&Document>, input: &Tensor, edits: usize) {
     let Lifted { float: graph, mut table, .. } = lifted(model, float);
+    let original = table.clone();
     let mut live = LivePlan::compile(&graph, &table).unwrap();
     let mut full = LivePlan::compile(&graph, &table).unwrap();
     let inputs = vec![(live.plan().inputs()[0].name.clone(), input.clone())];
@@ -58,7 +61,7 @@ fn incremental_equals_full(name: &str, model: &Document, float: Option<&Document
         let at = seeded.below(table.rows.len());
         let edit = random_edit(&table.rows[at], &mut seeded);
         let before = table.clone();
-        let changed = match table.apply(&edit) {
+        let changed = match apply(&mut table, &original, &edit, None) {
             Ok(changed) => changed,
             Err(error) => {
                 assert!(!error.to_string().is_empty());
@@ -158,25 +161,43 @@ fn an_edit_is_done_undone_and_done_again() {
     let table = page.table(model);
     let row = table.rows.iter().find(|row| row.absorbed.is_some()).unwrap().clone();
     let show = Some(query(&row.tensor));
-    let PlaygroundReply::BeforeAfter(before) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor))) else { panic!() };
+    let PlaygroundReply::BeforeAfter(before) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor))) else {
+        panic!()
+    };
     assert_eq!(before.outcomes.len(), 3);
     assert!(before.outcomes.iter().all(|outcome| outcome.predictions.is_some() && outcome.logits.len() == 10));
     assert_eq!(before.tensors.len(), 3);
     assert_eq!(before.tensors[1].values, before.tensors[2].values, "nothing is edited yet");
     let scale = row.grid.params.scale[0];
-    let first = edited(&mut page, model, PlaygroundAsk::Edit { edit: scale_edit(&row.tensor, scale / 8.0), gesture: Some(7), show: show.clone() });
-    let second = edited(&mut page, model, PlaygroundAsk::Edit { edit: scale_edit(&row.tensor, scale / 3.0), gesture: Some(7), show: show.clone() });
+    let first = edited(
+        &mut page,
+        model,
+        PlaygroundAsk::Edit { edit: scale_edit(&row.tensor, scale / 8.0), gesture: Some(7), show: show.clone() },
+    );
+    let second = edited(
+        &mut page,
+        model,
+        PlaygroundAsk::Edit { edit: scale_edit(&row.tensor, scale / 3.0), gesture: Some(7), show: show.clone() },
+    );
     assert_eq!(second.history.entries.len(), 1, "one drag is one entry: {:?}", second.history);
     assert!(second.history.dirty && second.rows.iter().any(|changed| changed.tensor == row.tensor && changed.dirty));
     assert!(second.changed.contains(&row.tensor) && second.nodes > 0 && first.versions != second.versions);
     let shown = second.shown.as_ref().unwrap();
     let (clipped, rounded) = (shown.clipped, shown.rounded);
-    assert!(clipped.count > 0 && (clipped.share_of_error + rounded.share_of_error - 1.0).abs() < 1e-9, "{clipped:?} {rounded:?}");
+    assert!(
+        clipped.count > 0 && (clipped.share_of_error + rounded.share_of_error - 1.0).abs() < 1e-9,
+        "{clipped:?} {rounded:?}"
+    );
     assert!(shown.tensors[2].error.unwrap().mse > shown.tensors[1].error.unwrap().mse, "a third of the range is worse");
     let counts = |at: usize| shown.tensors[at].histogram.as_ref().unwrap();
-    assert!((0..3).all(|at| counts(at).edges == counts(0).edges) && shown.before_rounding.as_ref().unwrap().edges == counts(0).edges);
+    assert!(
+        (0..3).all(|at| counts(at).edges == counts(0).edges)
+            && shown.before_rounding.as_ref().unwrap().edges == counts(0).edges
+    );
     // A picture asked for alone is the one that came with the edit.
-    let PlaygroundReply::BeforeAfter(again) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor))) else { panic!() };
+    let PlaygroundReply::BeforeAfter(again) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor))) else {
+        panic!()
+    };
     assert_eq!(&again, shown);
     let undone = edited(&mut page, model, PlaygroundAsk::Undo(show.clone()));
     assert_eq!(undone.shown.as_ref(), Some(&before));
@@ -217,7 +238,10 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     for (tensor, change) in wrong {
         let edit = Edit { tensor, change };
         let answer = edited(&mut page, model, PlaygroundAsk::Edit { edit: edit.clone(), gesture: None, show: None });
-        assert!(answer.refused.is_some() && answer.rows.is_empty() && answer.changed.is_empty(), "{edit:?}: {answer:?}");
+        assert!(
+            answer.refused.is_some() && answer.rows.is_empty() && answer.changed.is_empty(),
+            "{edit:?}: {answer:?}"
+        );
         assert!(!answer.refused.unwrap().to_string().is_empty());
     }
     assert_eq!(page.table(model), before);
@@ -245,13 +269,15 @@ fn edits_survive_as_a_list() {
     let restored = other.table(same_model);
     assert_eq!(restored.rows, done.rows);
     assert_eq!(restored.history.edits_json, json);
-    let errors = |page: &mut Page| page.ask(same_model, PlaygroundAsk::LayerErrors(Images { source: None, first: 0, count: 1 }));
+    let errors =
+        |page: &mut Page| page.ask(same_model, PlaygroundAsk::LayerErrors(Images { source: None, first: 0, count: 1 }));
     assert_eq!(errors(&mut page), errors(&mut other));
     // Another model's list is no list of this one, nor is any text.
     let mut uint8 = Page::open(&[sample("street-digits-uint8.onnx")]);
     let wrong_model = uint8.model("street-digits-uint8");
     for json in [json, "{}".to_owned(), "no json".to_owned()] {
-        let (reply, _) = uint8.ask_with(wrong_model, PlaygroundAsk::ApplyEdits { json }, &crate::support::Patient::new(99));
+        let (reply, _) =
+            uint8.ask_with(wrong_model, PlaygroundAsk::ApplyEdits { json }, &crate::support::Patient::new(99));
         assert!(matches!(reply, Reply::Failed(_)), "{reply:?}");
     }
     assert!(!uint8.table(wrong_model).history.dirty);
@@ -274,14 +300,31 @@ fn opening_and_closing_models_keeps_edits() {
 #[test]
 fn integer_semantics_run_the_lowered_table() {
     let Some(folder) = reference() else { return };
-    let mut page = Page::open(&[folder.join("models/resnet8_uint8_qoperator.onnx"), folder.join("models/resnet8.onnx"), folder.join("cifar10/test_batch_head.bin")]);
+    let mut page = Page::open(&[
+        folder.join("models/resnet8_uint8_qoperator.onnx"),
+        folder.join("models/resnet8.onnx"),
+        folder.join("cifar10/test_batch_head.bin"),
+    ]);
     let model = page.model("resnet8_uint8_qoperator");
     let source = page.workspace.sources[0].id;
-    let order = RunOrder { input: InputChoice::Item { source, index: 2 }, preprocess: None, semantics: Semantics::Integer };
-    let (reply, _) = futures::executor::block_on(page.service.answer(Request::Run(order), Vec::new(), &crate::support::Patient::new(99)));
+    let order =
+        RunOrder { input: InputChoice::Item { source, index: 2 }, preprocess: None, semantics: Semantics::Integer };
+    let (reply, _) = futures::executor::block_on(page.service.answer(
+        Request::Run(order),
+        Vec::new(),
+        &crate::support::Patient::new(99),
+    ));
     let Reply::Run(run) = reply else { panic!("{reply:?}") };
-    let row = page.table(model).rows.iter().find(|row| row.channels.is_none() && row.kind == quantscope::quant::TensorKind::Activation).unwrap().clone();
-    let PlaygroundReply::BeforeAfter(shown) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor))) else { panic!() };
+    let row = page
+        .table(model)
+        .rows
+        .iter()
+        .find(|row| row.channels.is_none() && row.kind == quantscope::quant::TensorKind::Activation)
+        .unwrap()
+        .clone();
+    let PlaygroundReply::BeforeAfter(shown) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor))) else {
+        panic!()
+    };
     let outcome = run.outcomes.iter().find(|outcome| outcome.model == model).unwrap().result.as_ref().unwrap();
     let original = shown.outcomes.iter().find(|outcome| outcome.version == Version::Original).unwrap();
     let top = |predictions: &quantscope::worker::Predictions| -> Vec<(usize, f64)> {
@@ -289,7 +332,11 @@ fn integer_semantics_run_the_lowered_table() {
     };
     assert_eq!(top(original.predictions.as_ref().unwrap()), top(outcome.predictions.as_ref().unwrap()));
     let scale = row.grid.params.scale[0] * 1.5;
-    let after = edited(&mut page, model, PlaygroundAsk::Edit { edit: scale_edit(&row.tensor, scale), gesture: None, show: Some(query(&row.tensor)) });
+    let after = edited(
+        &mut page,
+        model,
+        PlaygroundAsk::Edit { edit: scale_edit(&row.tensor, scale), gesture: None, show: Some(query(&row.tensor)) },
+    );
     assert!(after.refused.is_none(), "{:?}", after.refused);
     assert_ne!(after.shown.unwrap().tensors[2].values, shown.tensors[2].values);
 }
@@ -298,16 +345,31 @@ fn integer_semantics_run_the_lowered_table() {
 #[test]
 fn a_dynamic_file_shows_its_own_run() {
     let Some(folder) = reference() else { return };
-    let mut page = Page::open(&[folder.join("models/resnet8_uint8_dynamic.onnx"), folder.join("cifar10/test_batch_head.bin")]);
+    let mut page =
+        Page::open(&[folder.join("models/resnet8_uint8_dynamic.onnx"), folder.join("cifar10/test_batch_head.bin")]);
     let model = page.model("resnet8_uint8_dynamic");
     let source = page.workspace.sources[0].id;
-    let order = RunOrder { input: InputChoice::Item { source, index: 4 }, preprocess: None, semantics: Semantics::Simulate };
-    let (reply, _) = futures::executor::block_on(page.service.answer(Request::Run(order), Vec::new(), &crate::support::Patient::new(99)));
+    let order =
+        RunOrder { input: InputChoice::Item { source, index: 4 }, preprocess: None, semantics: Semantics::Simulate };
+    let (reply, _) = futures::executor::block_on(page.service.answer(
+        Request::Run(order),
+        Vec::new(),
+        &crate::support::Patient::new(99),
+    ));
     let Reply::Run(run) = reply else { panic!("{reply:?}") };
     let table = page.table(model);
     let row = table.rows.iter().find(|row| row.mode == RowMode::Dynamic).unwrap();
-    let PlaygroundReply::BeforeAfter(shown) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor))) else { panic!() };
+    let PlaygroundReply::BeforeAfter(shown) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor))) else {
+        panic!()
+    };
     let outcome = run.outcomes[0].result.as_ref().unwrap().predictions.as_ref().unwrap();
-    let original = shown.outcomes.iter().find(|outcome| outcome.version == Version::Original).unwrap().predictions.as_ref().unwrap();
+    let original = shown
+        .outcomes
+        .iter()
+        .find(|outcome| outcome.version == Version::Original)
+        .unwrap()
+        .predictions
+        .as_ref()
+        .unwrap();
     assert_eq!(outcome.top, original.top);
 }

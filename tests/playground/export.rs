@@ -62,16 +62,24 @@ fn export(page: &mut Page, model: u32, format: TableFormat) -> (Reply, Option<Ve
 
 /// The edited version's output on the page's input.
 fn shown_output(page: &mut Page, model: u32, tensor: &str) -> Vec<f64> {
-    let query = TensorQuery { tensor: tensor.to_owned(), channel: None, bins: 4, range: None, first_value: 0, values: 64 };
+    let query =
+        TensorQuery { tensor: tensor.to_owned(), channel: None, bins: 4, range: None, first_value: 0, values: 64 };
     let PlaygroundReply::BeforeAfter(shown) = page.ask(model, PlaygroundAsk::BeforeAfter(query)) else { panic!() };
     shown.tensors.iter().find(|tensor| tensor.version == Version::Edited).unwrap().values.clone()
 }
 
 /// Random edits of a model, exported again and again; what the page shows beside each file.
-fn exported(page: &mut Page, name: &str, sequences: usize, folder: &Path, format: TableFormat) -> Vec<(String, Vec<f64>)> {
+fn exported(
+    page: &mut Page,
+    name: &str,
+    sequences: usize,
+    folder: &Path,
+    format: TableFormat,
+) -> Vec<(String, Vec<f64>)> {
     let model = page.model(name);
     let source = page.workspace.sources.iter().find(|source| source.name.contains("test")).unwrap().id;
-    let order = RunOrder { input: InputChoice::Item { source, index: 5 }, preprocess: None, semantics: Semantics::Simulate };
+    let order =
+        RunOrder { input: InputChoice::Item { source, index: 5 }, preprocess: None, semantics: Semantics::Simulate };
     let job = Patient::new(usize::MAX);
     let answer = |page: &mut Page, request| futures::executor::block_on(page.service.answer(request, Vec::new(), &job));
     let (Reply::Run(_), _) = answer(page, Request::Run(order)) else { panic!() };
@@ -92,7 +100,10 @@ fn exported(page: &mut Page, name: &str, sequences: usize, folder: &Path, format
         for _ in 0..1 + seeded.below(3) {
             let row: &Row = &rows[seeded.below(rows.len())];
             let edit = gentle(random_edit(row, &mut seeded), row);
-            let PlaygroundReply::Edited(_) = page.ask(model, PlaygroundAsk::Edit { edit, gesture: None, show: None }) else { panic!() };
+            let PlaygroundReply::Edited(_) = page.ask(model, PlaygroundAsk::Edit { edit, gesture: None, show: None })
+            else {
+                panic!()
+            };
         }
         match export(page, model, format) {
             (Reply::File { name, .. }, Some(bytes)) => {
@@ -141,14 +152,20 @@ fn compare(name: &str, python: &Path, folder: &Path, files: &[(String, Vec<f64>)
         equal += usize::from(off <= OUTPUT);
         same_class += usize::from(best(shown) == best(found));
     }
-    println!("{name}: {equal} of {} files within {OUTPUT}, {same_class} with the same class, worst {worst:.2e}", files.len());
+    println!(
+        "{name}: {equal} of {} files within {OUTPUT}, {same_class} with the same class, worst {worst:.2e}",
+        files.len()
+    );
     assert!(equal as f64 >= FILES_EQUAL * files.len() as f64, "{name}");
     assert!(same_class as f64 >= FILES_SAME_CLASS * files.len() as f64, "{name}");
 }
 
 #[test]
 fn exported_edits_of_the_sample() {
-    let mut page = Page::open(&["street-digits.onnx", "street-digits-int8.onnx", "street-digits-uint8.onnx", "street-digits.tar.gz"].map(sample));
+    let mut page = Page::open(
+        &["street-digits.onnx", "street-digits-int8.onnx", "street-digits-uint8.onnx", "street-digits.tar.gz"]
+            .map(sample),
+    );
     let folder = folder("sample");
     let files = exported(&mut page, "street-digits-int8", 40, &folder, TableFormat::Qdq);
     assert_eq!(files.len(), 40);
@@ -204,9 +221,16 @@ fn edits_in_three_forms() {
     let row = page.table(model).rows.iter().find(|row| row.absorbed.is_some()).unwrap().clone();
     let scale = row.grid.params.scale[0] * 0.75;
     let edit = Edit { tensor: row.tensor.clone(), change: Change::Scale { channel: None, scale } };
-    let PlaygroundReply::Edited(edited) = page.ask(model, PlaygroundAsk::Edit { edit, gesture: None, show: None }) else { panic!() };
+    let PlaygroundReply::Edited(edited) = page.ask(model, PlaygroundAsk::Edit { edit, gesture: None, show: None })
+    else {
+        panic!()
+    };
     let text = |page: &mut Page, format| {
-        let (Reply::File { .. }, Some(bytes)) = page.ask_with(model, PlaygroundAsk::ExportEdits(format), &Patient::new(9)) else { panic!() };
+        let (Reply::File { .. }, Some(bytes)) =
+            page.ask_with(model, PlaygroundAsk::ExportEdits(format), &Patient::new(9))
+        else {
+            panic!()
+        };
         String::from_utf8(bytes).unwrap()
     };
     assert_eq!(text(&mut page, EditsFormat::Json), edited.history.edits_json);
@@ -216,18 +240,25 @@ fn edits_in_three_forms() {
     let Some(python) = python() else { return };
     // The snippet makes ONNX Runtime quantize the float model to the very table.
     let folder = folder("snippet");
-    let target = folder.join("again.onnx");
-    let arguments = [sample("street-digits.onnx"), target.clone()].map(|path| path.to_str().unwrap().to_owned());
+    let target = folder.join("street-digits-int8-again.onnx");
+    std::fs::copy(sample("street-digits.onnx"), folder.join("street-digits.onnx")).unwrap();
     std::fs::write(folder.join("quantize.py"), &python_code).unwrap();
-    let output = Command::new(&python).arg(folder.join("quantize.py")).args(&arguments).output().unwrap();
+    let output = Command::new(&python).arg("quantize.py").current_dir(&folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let again = lift(&Document::decode(std::fs::read(&target).unwrap().into()).unwrap(), None).unwrap().table;
     let table = page.table(model);
     let mut compared = 0;
     for row in table.rows.iter().filter(|row| !row.derived) {
-        let made = again.row(&row.tensor).or_else(|| again.rows.iter().find(|made| made.names.quantized == format!("{}_quantized", row.tensor)));
+        let made = again
+            .row(&row.tensor)
+            .or_else(|| again.rows.iter().find(|made| made.names.quantized == format!("{}_quantized", row.tensor)));
         let made = made.unwrap_or_else(|| panic!("no {}", row.tensor));
-        assert_eq!((&made.grid.params.scale, &made.grid.params.zero_point), (&row.grid.params.scale, &row.grid.params.zero_point), "{}", row.tensor);
+        assert_eq!(
+            (&made.grid.params.scale, &made.grid.params.zero_point),
+            (&row.grid.params.scale, &row.grid.params.zero_point),
+            "{}",
+            row.tensor
+        );
         compared += 1;
     }
     println!("{compared} rows repeated by ONNX Runtime's quantizer");

@@ -77,7 +77,8 @@ fn assert_near(found: Option<f64>, recorded: &serde_json::Value, what: &str, wor
 
 /// Compares the errors of a model with recorded ones: local, cumulative, weights.
 fn check_sqnr(name: &str, rows: &[LayerErrorRow], recorded: &serde_json::Value) {
-    let row = |tensor: &str| rows.iter().find(|row| row.tensor == tensor).unwrap_or_else(|| panic!("{name}: no {tensor}"));
+    let row =
+        |tensor: &str| rows.iter().find(|row| row.tensor == tensor).unwrap_or_else(|| panic!("{name}: no {tensor}"));
     let (mut worst, mut count) = (0.0, 0);
     for (tensor, figures) in recorded["activations"].as_object().unwrap() {
         let row = row(tensor);
@@ -178,7 +179,8 @@ fn residual_ratios() {
         let rows = residuals(&mut page, model, images);
         for row in &rows {
             let scales: Vec<f64> = row.branches.iter().map(|(_, scale, _)| f64::from(*scale)).collect();
-            let (low, high) = (scales.iter().copied().fold(f64::MAX, f64::min), scales.iter().copied().fold(0.0, f64::max));
+            let (low, high) =
+                (scales.iter().copied().fold(f64::MAX, f64::min), scales.iter().copied().fold(0.0, f64::max));
             assert_eq!(row.ratio, high / low);
             for (tensor, scale, zero) in &row.branches {
                 let grid = &table.rows.iter().find(|row| row.tensor == *tensor).unwrap().grid.params;
@@ -190,7 +192,8 @@ fn residual_ratios() {
     }
     let Some(folder) = reference() else { return };
     let recorded = json(&folder.join("expected/residual_scale_mismatch.json"));
-    let names: Vec<&str> = recorded.as_object().unwrap().keys().map(String::as_str).filter(|key| *key != "_about").collect();
+    let names: Vec<&str> =
+        recorded.as_object().unwrap().keys().map(String::as_str).filter(|key| *key != "_about").collect();
     let mut page = reference_page(&folder, &names);
     let images = page.images("test_batch_head", 2);
     for name in names {
@@ -199,11 +202,16 @@ fn residual_ratios() {
         let nodes = recorded[name].as_object().unwrap();
         assert_eq!(rows.len(), nodes.len(), "{name}: {rows:?}");
         for (node, figures) in nodes {
-            let row = rows.iter().find(|row| row.node == *node).unwrap_or_else(|| panic!("{name}: no {node} in {rows:?}"));
+            let row =
+                rows.iter().find(|row| row.node == *node).unwrap_or_else(|| panic!("{name}: no {node} in {rows:?}"));
             assert_eq!(row.ratio, figures["ratio"].as_f64().unwrap(), "{name} {node}");
             let output = figures["output_scale"].as_f64().unwrap() as f32;
             assert_eq!(row.output.unwrap().0, output, "{name} {node}");
-            assert_eq!(i64::from(row.output.unwrap().1), figures["output_zero_point"].as_i64().unwrap(), "{name} {node}");
+            assert_eq!(
+                i64::from(row.output.unwrap().1),
+                figures["output_zero_point"].as_i64().unwrap(),
+                "{name} {node}"
+            );
             for branch in figures["branches"].as_array().unwrap() {
                 let scale = branch["scale"].as_f64().unwrap() as f32;
                 assert!(row.branches.iter().any(|(_, own, _)| *own == scale), "{name} {node}");
@@ -253,7 +261,13 @@ fn a_cancelled_measurement_leaves_everything_as_it_was() {
     let before = page.table(model);
     let few = Images { count: 2, ..images };
     let errors_before = errors(&mut page, model, few);
-    for ask in [PlaygroundAsk::Sensitivity(images), PlaygroundAsk::LayerErrors(images), PlaygroundAsk::Ledger(images), PlaygroundAsk::Findings(images), PlaygroundAsk::Residuals(images)] {
+    for ask in [
+        PlaygroundAsk::Sensitivity(images),
+        PlaygroundAsk::LayerErrors(images),
+        PlaygroundAsk::Ledger(images),
+        PlaygroundAsk::Findings(images),
+        PlaygroundAsk::Residuals(images),
+    ] {
         let (reply, _) = page.ask_with(model, ask.clone(), &Patient::new(9));
         assert!(matches!(reply, Reply::Cancelled), "{ask:?}: {reply:?}");
     }
@@ -270,7 +284,10 @@ fn findings_of_the_reference_and_the_sample() {
         assert!(!found.is_empty(), "{name}");
         assert!(found.windows(2).all(|pair| pair[0].weight >= pair[1].weight), "worst first");
         for finding in &found {
-            println!("{name}: {:.3} {} [{}] {:?} -> {:?}", finding.weight, finding.title, finding.tensor, finding.evidence, finding.fix);
+            println!(
+                "{name}: {:.3} {} [{}] {:?} -> {:?}",
+                finding.weight, finding.title, finding.tensor, finding.evidence, finding.fix
+            );
             assert!((0.0..=1.0).contains(&finding.weight) && !finding.evidence.is_empty());
         }
         let before = page.table(model);
@@ -291,11 +308,22 @@ fn findings_of_the_reference_and_the_sample() {
     let (model, images) = (page.model("resnet8_int8"), page.images("test_batch_head", 8));
     let found = findings(&mut page, model, images);
     for finding in &found {
-        println!("resnet8_int8: {:.3} {} [{}] {:?} -> {:?}", finding.weight, finding.title, finding.tensor, finding.evidence, finding.fix);
+        println!(
+            "resnet8_int8: {:.3} {} [{}] {:?} -> {:?}",
+            finding.weight, finding.title, finding.tensor, finding.evidence, finding.fix
+        );
     }
-    let bias = found.iter().find(|finding| finding.tensor == "model_1/conv2d_1/Squeeze:0").expect("the first convolution's bias");
-    assert!(bias.title.contains("bias") && bias.evidence.iter().any(|(_, figure)| figure.starts_with("4.2 dB")), "{bias:?}");
-    let PlaygroundReply::Fixed(fixed) = page.ask(model, PlaygroundAsk::ApplyFix { finding: bias.id, images }) else { panic!() };
+    let bias = found
+        .iter()
+        .find(|finding| finding.tensor == "model_1/conv2d_1/Squeeze:0")
+        .expect("the first convolution's bias");
+    assert!(
+        bias.title.contains("bias") && bias.evidence.iter().any(|(_, figure)| figure.starts_with("4.2 dB")),
+        "{bias:?}"
+    );
+    let PlaygroundReply::Fixed(fixed) = page.ask(model, PlaygroundAsk::ApplyFix { finding: bias.id, images }) else {
+        panic!()
+    };
     println!("resnet8_int8: bias in float: {:?} -> {:?}, kept {}", fixed.before, fixed.after, fixed.kept);
     let joins = found.iter().filter(|finding| finding.title.contains("Branches join")).count();
     assert_eq!(joins, 3, "all three Adds have a ratio above 2");

@@ -7,7 +7,7 @@ use super::history::words;
 use super::session::{Session, differ, table_problem};
 use crate::engine::EngineError;
 use crate::problem::Problem;
-use crate::quant::table::{Edit, EditList, GridError, Row, TableError};
+use crate::quant::table::{Edit, EditList, GridError, Row, TableError, apply};
 use crate::worker::protocol::{BeforeAfter, Edited, TensorQuery};
 
 /// What changing the edited table did.
@@ -185,7 +185,7 @@ impl Session {
         let mut table = self.edited.clone();
         let mut touched: Vec<String> = Vec::new();
         for edit in edits {
-            for tensor in table.apply(edit)? {
+            for tensor in apply(&mut table, &self.original, edit, None)? {
                 if !touched.contains(&tensor) {
                     touched.push(tensor);
                 }
@@ -251,14 +251,15 @@ impl Session {
 
     /// The edits that lead from the file to here, as JSON.
     pub fn edit_list(&self, model: &OpenModel) -> String {
-        EditList::of(&self.original, &self.edited, &model.summary.sha256).to_json()
+        let summary = &model.summary;
+        EditList::between(&self.original, &self.edited, &summary.name, &summary.sha256).to_json()
     }
 
     /// The rows that a list of edits asks for.
     fn listed_rows(&self, json: &str, model: &OpenModel) -> Result<Vec<Row>, Problem> {
         let wrong = |error: TableError| table_problem("the edit list", &error);
-        let table =
-            EditList::read(json, &model.summary.sha256).and_then(|list| list.apply(&self.original)).map_err(wrong)?;
+        let list = EditList::from_json(json).map_err(wrong)?;
+        let table = list.apply(&self.original, &model.summary.sha256).map_err(wrong)?;
         Ok(table.rows)
     }
 

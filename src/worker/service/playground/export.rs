@@ -4,10 +4,9 @@ use super::super::model::OpenModel;
 use super::super::{Answered, Failure, Service};
 use super::integer::{LoweredError, LoweredRun};
 use super::session::{Session, table_problem};
-use crate::export::{overrides, snippet};
 use crate::onnx::Document;
 use crate::problem::Problem;
-use crate::quant::table::{TableFormat, lower};
+use crate::quant::table::{TableFormat, lower, python_snippet, tensor_quant_overrides};
 use crate::worker::protocol::{EditsFormat, Reply, Version};
 
 impl Service {
@@ -44,12 +43,13 @@ impl Service {
         let (text, name, media_type) = match format {
             EditsFormat::Json => (session.edit_list(model), format!("{name}-edits.json"), "application/json"),
             EditsFormat::Overrides => {
-                let text = serde_json::to_string_pretty(&overrides(&session.edited).json);
+                let text = serde_json::to_string_pretty(&tensor_quant_overrides(&session.edited));
                 let text = text.map_err(|error| Failure::from(super::super::internal_problem(&error.to_string())))?;
                 (text, format!("{name}-overrides.json"), "application/json")
             }
             EditsFormat::Python => {
-                (snippet(&session.edited, float_file), format!("{name}-quantize.py"), "text/x-python")
+                let text = python_snippet(&session.edited, float_file, &format!("{name}-again.onnx"));
+                (text, format!("{name}-quantize.py"), "text/x-python")
             }
         };
         Ok((Reply::File { name, media_type: media_type.to_owned() }, Some(text.into_bytes())))
