@@ -14,6 +14,10 @@ use std::time::Instant;
 
 /// Any edit of a row that its kind allows; most of them are taken.
 pub fn random_edit(row: &Row, seeded: &mut Seeded) -> Edit {
+    if row.bias_of.is_some() {
+        // Its scale follows: it can only be switched.
+        return Edit { tensor: row.tensor.clone(), change: Change::Enabled(!row.enabled) };
+    }
     let scale = row.grid.params.scale[0];
     let channel =
         (row.grid.params.scale.len() > 1 && seeded.below(2) == 0).then(|| seeded.below(row.grid.params.scale.len()));

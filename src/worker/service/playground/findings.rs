@@ -13,7 +13,7 @@ use crate::analysis::{
 };
 use crate::onnx::NodeExt;
 use crate::problem::Problem;
-use crate::quant::table::Row;
+use crate::quant::table::{Change, Edit, Row};
 use crate::tensor::Channels;
 use crate::worker::protocol::{Finding, Fixed, Images};
 use std::collections::HashMap;
@@ -239,6 +239,7 @@ fn faults(session: &Session, measures: &HashMap<String, RowMeasure>) -> Vec<Faul
         };
         faults.extend(row_faults(&measured));
     }
+    share_ranges(session, &mut faults);
     for join in joins(&session.lifted, &session.edited) {
         let rows: Vec<&Row> = join.branches.iter().map(|(_, row)| row).collect();
         let scale = |row: &Row| row.grid.params.scale.first().copied().unwrap_or(0.0);
@@ -254,6 +255,41 @@ fn faults(session: &Session, measures: &HashMap<String, RowMeasure>) -> Vec<Faul
         faults.extend(before.and_then(|before| quantized_twice(before, row)));
     }
     faults
+}
+
+/// Rows of values that are only moved have the range of the value they come from, so they get a new one together: one
+/// fault, not two.
+fn share_ranges(session: &Session, faults: &mut Vec<Fault>) {
+    let mut joined: Vec<String> = Vec::new();
+    for fault in faults.iter_mut() {
+        let Some((_, edits)) = &mut fault.fix else { continue };
+        let [edit] = edits.as_slice() else { continue };
+        let Change::Range { .. } = edit.change else { continue };
+        if joined.contains(&fault.tensor) {
+            continue;
+        }
+        let followers = followers(session, &fault.tensor);
+        let moved = followers.iter().map(|tensor| Edit { tensor: tensor.clone(), change: edit.change.clone() });
+        let moved: Vec<Edit> = moved.collect();
+        edits.extend(moved);
+        joined.extend(followers);
+    }
+    faults.retain(|fault| !joined.contains(&fault.tensor) || fault.fix.as_ref().is_none_or(|(_, edits)| edits.len() > 1));
+}
+
+/// Rows of the same grid on what is made of a row's value by moving it.
+fn followers(session: &Session, tensor: &str) -> Vec<String> {
+    let Some(first) = session.edited.row(tensor) else { return Vec::new() };
+    let mut found: Vec<String> = Vec::new();
+    // In graph order, so that a row behind a follower finds it.
+    for row in session.edited.rows.iter().filter(|row| row.enabled && row.constant.is_none() && row.grid == first.grid) {
+        let maker = session.lifted.producer_node(&row.tensor).filter(|node| only_moves(node.op_type()));
+        let before = maker.and_then(|node| row_behind(&session.lifted, &session.edited, node.input_name(0)?));
+        if before.is_some_and(|before| before.tensor == tensor || found.contains(&before.tensor)) {
+            found.push(row.tensor.clone());
+        }
+    }
+    found
 }
 
 fn constant_measure(row: &Row) -> Measured<'_> {
