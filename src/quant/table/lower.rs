@@ -118,10 +118,10 @@ impl<'a> Lower<'a> {
         for node in 0..graph.node.len() {
             lower.external.extend(float.index().captured(node).iter().map(String::as_str));
         }
-        let mut rest = graph.clone();
-        rest.node.retain(|node| !lower.is_kept_quantizer(node));
-        lower.kept = Names::of(&rest);
+        lower.kept = Names::of(graph);
         lower.names = lower.kept.clone();
+        let by_rows: Vec<&NodeProto> = graph.node.iter().filter(|node| lower.is_kept_quantizer(node)).collect();
+        by_rows.iter().filter_map(|node| node.output_name(0)).for_each(|output| lower.kept.release(output));
         for row in &table.rows {
             let shape = facts.get(&row.tensor).and_then(|fact| fact.known_shape());
             let known = row.constant.as_ref().map(|constant| constant.float.shape().to_vec()).or(shape);
