@@ -274,7 +274,8 @@ fn share_ranges(session: &Session, faults: &mut Vec<Fault>) {
         edits.extend(moved);
         joined.extend(followers);
     }
-    faults.retain(|fault| !joined.contains(&fault.tensor) || fault.fix.as_ref().is_none_or(|(_, edits)| edits.len() > 1));
+    faults
+        .retain(|fault| !joined.contains(&fault.tensor) || fault.fix.as_ref().is_none_or(|(_, edits)| edits.len() > 1));
 }
 
 /// Rows of the same grid on what is made of a row's value by moving it.
@@ -282,7 +283,8 @@ fn followers(session: &Session, tensor: &str) -> Vec<String> {
     let Some(first) = session.edited.row(tensor) else { return Vec::new() };
     let mut found: Vec<String> = Vec::new();
     // In graph order, so that a row behind a follower finds it.
-    for row in session.edited.rows.iter().filter(|row| row.enabled && row.constant.is_none() && row.grid == first.grid) {
+    for row in session.edited.rows.iter().filter(|row| row.enabled && row.constant.is_none() && row.grid == first.grid)
+    {
         let maker = session.lifted.producer_node(&row.tensor).filter(|node| only_moves(node.op_type()));
         let before = maker.and_then(|node| row_behind(&session.lifted, &session.edited, node.input_name(0)?));
         if before.is_some_and(|before| before.tensor == tensor || found.contains(&before.tensor)) {
