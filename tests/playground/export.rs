@@ -114,7 +114,8 @@ fn exported(
             }
             (Reply::Failed(problems), None) => {
                 // QOperator has no form for everything; that is said.
-                assert_eq!(format, TableFormat::QOperator, "{problems:?}");
+                let edits = page.table(model).history.entries;
+                assert_eq!(format, TableFormat::QOperator, "{problems:?} after {edits:?}");
                 refused += 1;
             }
             other => panic!("{other:?}"),

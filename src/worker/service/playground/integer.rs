@@ -23,8 +23,7 @@ pub struct IntegerRuns {
 /// A table written as a file, and the run of that file.
 pub struct LoweredRun {
     plan: Plan,
-    /// For each row of the table the row that the file gives when it is lifted again: under its names the file has the
-    /// row's integers.
+    /// The rows that are on, and constants, with the names under which the file has their integers.
     rows: HashMap<String, Row>,
 }
 
@@ -59,12 +58,15 @@ impl LoweredRun {
     ) -> Result<LoweredRun, LoweredError> {
         let mut plan = Plan::compile(document, semantics, &PlanOptions::default()).map_err(LoweredError::Engine)?;
         plan.run(inputs).map_err(LoweredError::Engine)?;
-        let again = lift(document, None).map_err(LoweredError::Table)?;
-        let known = again.table.rows.into_iter().filter(|row| table.row(&row.tensor).is_some());
-        let mut rows: HashMap<String, Row> = known.map(|row| (row.tensor.clone(), row)).collect();
-        // What the readers of a constant see is known without a run.
-        for row in table.rows.iter().filter(|row| row.constant.is_some()) {
-            rows.insert(row.tensor.clone(), row.clone());
+        // A row keeps the names of the file it comes from; one that no file had gets names when it is written.
+        let again = lift(document, None).map_err(LoweredError::Table)?.table;
+        let mut rows = HashMap::new();
+        for row in &table.rows {
+            let known = row.constant.is_some() || plan.value(&row.names.quantized).is_some();
+            let names = if known { Some(&row.names) } else { again.row(&row.tensor).map(|row| &row.names) };
+            if let Some(names) = names.filter(|_| row.enabled || row.constant.is_some()) {
+                rows.insert(row.tensor.clone(), Row { names: names.clone(), ..row.clone() });
+            }
         }
         Ok(LoweredRun { plan, rows })
     }
