@@ -8,6 +8,7 @@ mod error;
 mod fetch;
 mod files;
 mod frame;
+pub mod install;
 mod page;
 pub mod resize;
 mod route;

@@ -1,6 +1,6 @@
 //! The workbench: header, layers, the picture in the middle, inspector, status line.
 
-use super::chart::provide_appearance;
+use super::chart::{provide_appearance, provide_kept_views};
 use super::views::{
     Drawer, DropTarget, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts, StatusLine,
 };
@@ -11,6 +11,7 @@ use leptos::prelude::*;
 #[component]
 pub fn App() -> impl IntoView {
     provide_appearance();
+    provide_kept_views();
     let session = Session::new();
     provide_context(session);
     let help = RwSignal::new(false);

@@ -61,11 +61,9 @@ impl Session {
         let (id, answer) = client.ask(request, files);
         spawn_local(async move {
             let answer = answer.await;
-            self.job.update(|job| {
-                if job.as_ref().is_some_and(|job| job.id == id) {
-                    *job = None;
-                }
-            });
+            if self.job.with_untracked(|job| job.as_ref().is_some_and(|job| job.id == id)) {
+                self.job.set(None);
+            }
             match answer {
                 Ok(Answer { reply: Reply::Failed(problems), .. }) => {
                     self.problems.update(|all| all.extend(problems));
@@ -81,7 +79,7 @@ impl Session {
     }
 
     /// Adds a message that did not come from the worker.
-    pub(super) fn say(self, place: &str, found: &str, expected: &str, advice: &str) {
+    pub fn say(self, place: &str, found: &str, expected: &str, advice: &str) {
         self.problems.update(|all| {
             all.push(Problem {
                 file: "Quantscope".to_owned(),
