@@ -1,6 +1,7 @@
 //! What the page knows (signals) and what a user can do (verbs).
 
 mod lifecycle;
+pub mod playground;
 mod query;
 mod selection;
 mod verbs;
@@ -11,6 +12,7 @@ use crate::platform::PickedFile;
 use crate::problem::Problem;
 use crate::worker::{Client, InputChoice, Preprocess, RunResult, Semantics, Workspace};
 use leptos::prelude::*;
+use playground::Playground;
 use std::rc::Rc;
 
 /// The running job, for the status line.
@@ -66,6 +68,8 @@ pub struct Session {
     pub preprocess: RwSignal<Option<Preprocess>>,
     /// Names of the files that are being opened.
     pub opening: RwSignal<Vec<String>>,
+    /// The quantization table in hand.
+    pub playground: Playground,
     client: StoredValue<Option<Rc<Client>>, LocalStorage>,
     opened: StoredValue<Vec<Vec<PickedFile>>, LocalStorage>,
 }
@@ -86,6 +90,7 @@ impl Session {
             semantics: RwSignal::new(Semantics::Simulate),
             preprocess: RwSignal::default(),
             opening: RwSignal::default(),
+            playground: Playground::new(),
             client: StoredValue::new_local(None),
             opened: StoredValue::new_local(Vec::new()),
         }
