@@ -21,11 +21,9 @@ fn element(selector: &str) -> Option<HtmlElement> {
     document.query_selector(selector).ok().flatten()?.dyn_into().ok()
 }
 
-/// Moves the keyboard focus to the first element that matches.
-pub fn focus_element(selector: &str) {
-    if let Some(element) = element(selector) {
-        let _ = element.focus();
-    }
+/// Moves the keyboard focus to the first element that matches; `false` where there is none.
+pub fn focus_element(selector: &str) -> bool {
+    element(selector).is_some_and(|element| element.focus().is_ok())
 }
 
 /// Clicks the first element that matches, as the user would; `false` where there is none.

@@ -1,11 +1,13 @@
 //! The workbench: header, layers, the picture in the middle, inspector, status line.
 
 use super::chart::{provide_appearance, provide_kept_views};
+use super::turns::focus_later;
 use super::views::{
     Drawer, DropTarget, Header, Inspector, LayerView, Layers, Overview, PlaygroundView, Problems, RunView, Shortcuts,
     StatusLine,
 };
 use super::{Session, View, keyboard};
+use crate::platform;
 use leptos::prelude::*;
 
 /// The whole page.
@@ -24,11 +26,19 @@ pub fn App() -> impl IntoView {
         session.selection.track();
         drawer.set(None);
     });
+    platform::on_document_event("keydown", move |event: platform::KeyboardEvent| {
+        let open = drawer.get_untracked();
+        if let Some(open) = open.filter(|_| event.key() == "Escape") {
+            drawer.set(None);
+            // What had the focus may have gone with the pane.
+            focus_later(open.button_selector());
+        }
+    });
     let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty());
     view! {
         <a class="skip" href="#stage" on:click=move |event| {
             event.prevent_default();
-            crate::platform::focus_element("#stage");
+            platform::focus_element("#stage");
         }>"Skip to the content"</a>
         <div class="workbench" class:no-document=nothing class:playing=move || session.view.get() == View::Playground
             class:show-layers=move || drawer.get() == Some(Drawer::Layers)
@@ -64,7 +74,7 @@ fn Tabs() -> impl IntoView {
     let there = move |view: View| view != View::Playground || session.has_table() || session.view.get() == view;
     let tab = move |view: View| {
         let selected = move || session.view.get() == view;
-        let walk = move |event: crate::platform::KeyboardEvent| {
+        let walk = move |event: platform::KeyboardEvent| {
             let tabs: Vec<View> = untrack(|| View::ALL.into_iter().filter(|&view| there(view)).collect());
             let step = match event.key().as_str() {
                 "ArrowRight" => 1,
@@ -74,7 +84,7 @@ fn Tabs() -> impl IntoView {
             event.prevent_default();
             let here = tabs.iter().position(|&other| other == view).unwrap_or(0);
             session.show(tabs[(here + step) % tabs.len()]);
-            crate::platform::focus_element("[role=tab][aria-selected=true]");
+            focus_later("[role=tab][aria-selected=true]");
         };
         view! {
             <button type="button" role="tab" hidden=move || !there(view) aria-selected=move || selected().to_string()

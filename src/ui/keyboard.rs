@@ -31,7 +31,9 @@ pub fn listen(session: Session, help: RwSignal<bool>) {
             (true, "o") => {
                 platform::click_element("#open-files");
             }
-            (true, "f") => platform::focus_element("#find-layer"),
+            (true, "f") => {
+                platform::focus_element("#find-layer");
+            }
             // In a text field these take typing back; the editor's own fields hold the table's numbers.
             (true, "z" | "y") if typing && !platform::is_inside(&event, ".editor") => return,
             (true, "z") if event.shift_key() => session.redo(),

@@ -65,6 +65,22 @@ pub fn in_turn<T: Clone + Send + Sync + 'static>(source: impl Into<Signal<Option
     value
 }
 
+/// Turns that the focus waits for its element.
+const FOCUS_PATIENCE_TURNS: usize = 20;
+
+/// Moves the keyboard focus to the first element that matches as soon as it is there: what a key has chosen is marked as
+/// chosen, and may even be drawn, in a later turn.
+pub fn focus_later(selector: &'static str) {
+    fn attempt(selector: &'static str, left: usize) {
+        in_own_turn(move || {
+            if !platform::focus_element(selector) && left > 0 {
+                attempt(selector, left - 1);
+            }
+        });
+    }
+    attempt(selector, FOCUS_PATIENCE_TURNS);
+}
+
 /// Its children are made in a turn of their own.
 #[component]
 pub fn Later(

@@ -102,6 +102,12 @@ pub fn Surface(
             state.release(point);
         }
     };
+    // A finger leaves with every tap: what it has read stays until something else is touched.
+    let on_pointer_leave = move |event: ev::PointerEvent| {
+        if event.pointer_type() != "touch" {
+            state.point_away();
+        }
+    };
     let on_wheel = move |event: ev::WheelEvent| {
         if event.ctrl_key() || event.meta_key() {
             event.prevent_default();
@@ -149,8 +155,11 @@ pub fn Surface(
                         on:pointerdown=on_pointer_down
                         on:pointermove=on_pointer_move
                         on:pointerup=on_pointer_up
-                        on:pointercancel=move |_| state.drag.set(None)
-                        on:pointerleave=move |_| state.point_away()
+                        on:pointercancel=move |_| {
+                            state.drag.set(None);
+                            state.point_away();
+                        }
+                        on:pointerleave=on_pointer_leave
                         on:blur=move |_| state.read.set(None)
                         on:dblclick=move |_| state.reset_zoom()
                         on:wheel=on_wheel

@@ -20,6 +20,16 @@ pub enum Drawer {
     Inspector,
 }
 
+impl Drawer {
+    /// The button that opens it.
+    pub fn button_selector(self) -> &'static str {
+        match self {
+            Drawer::Layers => "#open-layers",
+            Drawer::Inspector => "#open-inspector",
+        }
+    }
+}
+
 /// The line at the top.
 #[component]
 pub fn Header(
@@ -35,7 +45,7 @@ pub fn Header(
         move || session.workspace.with(|workspace| workspace.models.iter().any(|model| model.unsupported.is_empty()));
     let pane = move |name: Drawer, label: &'static str| {
         view! {
-            <button type="button" class="small" aria-expanded=move || (drawer.get() == Some(name)).to_string()
+            <button type="button" class="small" id=name.button_selector().trim_start_matches('#') aria-expanded=move || (drawer.get() == Some(name)).to_string()
                 on:click=move |_| drawer.update(|open| *open = if *open == Some(name) { None } else { Some(name) })>{label}</button>
         }
     };

@@ -4,9 +4,9 @@ mod row;
 mod rows;
 mod window;
 
-use crate::platform;
 use crate::platform::KeyboardEvent;
 use crate::ui::session::Selection;
+use crate::ui::turns::{focus_later, in_own_turn};
 use crate::ui::use_session;
 use crate::worker::Workspace;
 use leptos::prelude::*;
@@ -65,6 +65,15 @@ pub fn Layers() -> impl IntoView {
     });
     let tree = Tree { rows, folded, selected, tab_stop, edited };
     let window = Window::new(rows);
+    // What is selected anywhere, in a chart or by the address, is seen here too.
+    Effect::new(move |_| {
+        let selected = selected.get();
+        in_own_turn(move || {
+            if let Some(place) = rows.try_with_untracked(|rows| place_of(rows, selected.as_ref())).flatten() {
+                window.reveal(place);
+            }
+        });
+    });
     let empty = move || session.workspace.with(|workspace| workspace.layers.is_empty());
     view! {
         <nav class="layers" aria-label="Layers panel">
@@ -153,6 +162,6 @@ fn steer(event: &KeyboardEvent, session: crate::ui::Session, tree: Tree) {
     event.prevent_default();
     if let Some(row) = target.and_then(|place| rows.get(place)) {
         row::choose(session, &row.item);
-        platform::focus_element("[role=treeitem][aria-selected=true]");
+        focus_later("[role=treeitem][aria-selected=true]");
     }
 }

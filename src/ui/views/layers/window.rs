@@ -93,6 +93,16 @@ impl Window {
         }
     }
 
+    /// Scrolls the frame, if it must, so that a row is in sight.
+    pub fn reveal(self, place: usize) {
+        let Some(frame) = self.frame.try_get_untracked().flatten() else { return };
+        let row = self.row_px.get_untracked();
+        let (top, seen, height) = (place as f64 * row, f64::from(frame.scroll_top()), f64::from(frame.client_height()));
+        if height > 0.0 && (top < seen || top + row > seen + height) {
+            frame.set_scroll_top((top - height / 3.0).max(0.0) as i32);
+        }
+    }
+
     fn bounds(self) -> (usize, usize) {
         let count = self.rows.with(Vec::len);
         if count <= ALL_ROWS {
