@@ -21,7 +21,7 @@ pub struct Restored {
 }
 
 impl Session {
-    fn key(self, model: ModelId) -> Option<String> {
+    pub(super) fn key(self, model: ModelId) -> Option<String> {
         self.workspace.with_untracked(|workspace| {
             let model = workspace.models.iter().find(|open| open.id == model)?;
             Some(format!("{KEY}{}", model.sha256))
@@ -34,8 +34,9 @@ impl Session {
             self.workspace.with_untracked(|workspace| quantized(workspace).map(|model| model.id).collect());
         for model in models {
             let new = self.playground.known.try_update_value(|known| known.insert(model));
-            let kept = self.key(model).filter(|_| new == Some(true)).and_then(|key| storage::recall(&key));
-            if let Some(json) = kept {
+            let given_up = |key: &String| self.playground.given_up.with_value(|given_up| given_up.contains(key));
+            let key = self.key(model).filter(|key| new == Some(true) && !given_up(key));
+            if let Some(json) = key.and_then(|key| storage::recall(&key)) {
                 self.order_for(model, Order::Apply { json, kept: true });
             }
         }

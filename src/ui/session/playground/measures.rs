@@ -126,6 +126,7 @@ struct Line {
     /// Whether errors that follow an edit are on their way, and when the last were asked for.
     following: bool,
     followed_ms: f64,
+    follow_took_ms: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -352,7 +353,9 @@ impl Session {
             && measures.scope.get_untracked().source.is_none();
         let now_ms = platform::now_ms();
         let due = measures.line.try_update_value(|line| {
-            let due = wanted && !line.following && now_ms - line.followed_ms >= FOLLOW_EVERY_MS;
+            // On a large network most of the time stays the drag's, too.
+            let every_ms = FOLLOW_EVERY_MS.max(4.0 * line.follow_took_ms);
+            let due = wanted && !line.following && now_ms - line.followed_ms >= every_ms;
             if due {
                 (line.following, line.followed_ms) = (true, now_ms);
             }
@@ -364,7 +367,10 @@ impl Session {
         let subject = self.subject();
         let request = PlaygroundRequest { model, ask: PlaygroundAsk::LayerErrors(measures.images()) };
         self.ask(Request::Playground(request), &[], move |reply, _| {
-            measures.line.update_value(|line| line.following = false);
+            measures.line.update_value(|line| {
+                line.following = false;
+                line.follow_took_ms = platform::now_ms() - now_ms;
+            });
             if playground.model.get_untracked() != Some(model) {
                 return;
             }

@@ -54,6 +54,8 @@ pub struct Playground {
     pub outcomes: RwSignal<Vec<VersionOutcome>>,
     /// Why the last edit was refused.
     pub refusal: RwSignal<Option<Refusal>>,
+    /// Whether the model could not be lifted; why stands among the messages.
+    pub absent: RwSignal<bool>,
     /// How long the last edit took.
     pub pace: RwSignal<Option<Pace>>,
     /// Number of applied edits of every model that differs from its file.
@@ -72,6 +74,8 @@ pub struct Playground {
     window: StoredValue<Window>,
     /// Models that have been looked up in the browser's storage.
     known: StoredValue<HashSet<ModelId>>,
+    /// Kept edits under which the worker broke down: they are not tried again.
+    given_up: StoredValue<HashSet<String>>,
     /// The newest question for a table.
     asked: StoredValue<u32>,
 }
@@ -88,6 +92,7 @@ impl Playground {
             picture: RwSignal::default(),
             outcomes: RwSignal::default(),
             refusal: RwSignal::default(),
+            absent: RwSignal::default(),
             pace: RwSignal::default(),
             edits: RwSignal::default(),
             restored: RwSignal::default(),
@@ -98,6 +103,7 @@ impl Playground {
             orders: StoredValue::new_local(Orders::default()),
             window: StoredValue::new(Window::default()),
             known: StoredValue::default(),
+            given_up: StoredValue::default(),
             asked: StoredValue::default(),
         }
     }
@@ -115,6 +121,7 @@ impl Playground {
         self.picture.set(None);
         self.outcomes.set(Vec::new());
         self.refusal.set(None);
+        self.absent.set(false);
         self.pace.set(None);
         self.fixed.set(None);
         self.measures.clear();
@@ -147,7 +154,12 @@ impl Session {
 
     /// After a crash nothing that was on its way comes back, and the worker's tables are gone.
     pub(super) fn forget_playground(self) {
-        self.playground.orders.set_value(Orders::default());
+        let restoring = self.playground.orders.try_update_value(|orders| std::mem::take(orders).restoring());
+        if let Some(key) = restoring.flatten().and_then(|model| self.key(model)) {
+            self.playground.given_up.update_value(|given_up| {
+                given_up.insert(key);
+            });
+        }
         self.playground.known.set_value(HashSet::new());
         self.playground.edits.set(HashMap::new());
         self.playground.fixing.set(false);
@@ -195,11 +207,13 @@ impl Session {
         let number = playground.asked.get_value();
         let request = PlaygroundRequest { model, ask: PlaygroundAsk::Table };
         self.ask(Request::Playground(request), &[], move |reply, _| {
-            let Reply::Playground(reply) = reply else { return };
-            if let PlaygroundReply::Table(state) = *reply
-                && playground.asked.get_value() == number
-            {
+            if playground.asked.get_value() != number {
+                return;
+            }
+            let Reply::Playground(reply) = reply else { return playground.absent.set(true) };
+            if let PlaygroundReply::Table(state) = *reply {
                 self.note_edits(state.model, &state.history);
+                playground.absent.set(false);
                 playground.table.set(Some(state));
             }
         });

@@ -90,12 +90,19 @@ pub(super) struct Waiting {
 pub(super) struct Orders {
     line: VecDeque<Waiting>,
     under_way: bool,
+    /// The model whose kept edits are being applied.
+    restoring: Option<ModelId>,
     gesture: Option<u32>,
     gestures: u32,
     edits: u32,
 }
 
 impl Orders {
+    /// The model whose kept edits were being applied.
+    pub(super) fn restoring(self) -> Option<ModelId> {
+        self.restoring
+    }
+
     /// Puts an order in line. An edit of the same gesture and tensor that is last in line gives way to it.
     fn push(&mut self, waiting: Waiting) {
         if let (Order::Edit { edit, gesture: Some(gesture) }, Some(last)) = (&waiting.order, self.line.back_mut())
@@ -202,6 +209,8 @@ impl Session {
         let next = orders.try_update_value(|orders| {
             let next = orders.line.pop_front();
             orders.under_way = next.is_some();
+            let kept = next.as_ref().filter(|next| matches!(next.order, Order::Apply { kept: true, .. }));
+            orders.restoring = kept.map(|next| next.model);
             next
         });
         let Some(waiting) = next.flatten() else { return };

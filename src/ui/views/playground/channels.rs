@@ -2,6 +2,7 @@
 
 use super::describe;
 use crate::chart::{Axis, Channels, Chart, Plot, Role, Series};
+use crate::platform::HtmlInputElement;
 use crate::ui::chart::ChartView;
 use crate::ui::views::activations::Pager;
 use crate::ui::{format, roles, use_session};
@@ -42,7 +43,12 @@ pub fn ChannelChoice(
             <span class="stepper">
                 <button type="button" class="icon" aria-label="Previous channel" on:click=move |_| step(true)>"‹"</button>
                 <input id="edit-channel" type="text" inputmode="numeric" class="mono" placeholder="all" prop:value=move || channel.get().map(|channel| channel.to_string()).unwrap_or_default()
-                    on:change=move |event| typed(event_target_value(&event)) />
+                    on:change=move |event| {
+                        typed(event_target_value(&event));
+                        // What is no channel means all of them, and the field says so.
+                        let input: HtmlInputElement = event_target(&event);
+                        input.set_value(&channel.get_untracked().map(|channel| channel.to_string()).unwrap_or_default());
+                    } />
                 <button type="button" class="icon" aria-label="Next channel" on:click=move |_| step(false)>"›"</button>
                 <span class="hint">{move || format!("of {}", count.get())}</span>
             </span>

@@ -1,7 +1,7 @@
 //! Numbers and names of the playground in words.
 
 use crate::ui::format;
-use crate::worker::{ErrorMetrics, Grid, Quality, RowState, TensorKind};
+use crate::worker::{Change, ErrorMetrics, Grid, Quality, RowState, TensorKind};
 
 /// "35.2 dB"; "exact" without any error, "no signal" where there is nothing to compare with.
 pub fn sqnr(metrics: &ErrorMetrics) -> String {
@@ -31,6 +31,16 @@ pub fn kind(kind: TensorKind) -> &'static str {
 pub fn symmetric(grid: &Grid) -> bool {
     let middle = if grid.signed() { 0 } else { 1i32 << (u32::from(grid.bits.clamp(1, 31)) - 1) };
     grid.params.zero_point.iter().all(|zero_point| *zero_point == middle)
+}
+
+/// The change that a bound's new place means. A symmetric range has one width: both sides move.
+pub fn move_bound(row: &RowState, channel: Option<usize>, reach: (f64, f64), upper: bool, bound: f64) -> Change {
+    let (low, high) = match (symmetric(&row.grid), upper) {
+        (true, _) => (-bound.abs(), bound.abs()),
+        (false, false) => (bound, reach.1),
+        (false, true) => (reach.0, bound),
+    };
+    Change::Range { channel, low: low as f32, high: high as f32 }
 }
 
 /// Scale and zero point of a channel, or of all where they are one.

@@ -2,7 +2,7 @@
 
 use super::channels::ChannelChoice;
 use super::describe;
-use super::fields::{FieldProblem, NumberField, Slider, Switch, refused};
+use super::fields::{FieldProblem, NumberField, NumberInput, Slider, Switch, refused};
 use super::history::{HistoryButtons, HistoryList};
 use super::rows::Rows;
 use crate::ui::session::playground::Field;
@@ -92,7 +92,7 @@ fn RowEditor(
         <ScaleField row fixed />
         <ZeroPointField row fixed symmetric />
         <BitsField row fixed />
-        <RangeFields fixed />
+        <RangeFields row fixed />
         <div class="switches">
             <CodeSwitches row fixed />
             <Switch label="Symmetric" id="edit-symmetric" field=Field::Symmetric on=symmetric disabled=fixed
@@ -238,39 +238,40 @@ fn codes(row: &RowState, set: impl Fn(&mut (u8, bool, bool))) -> Change {
 
 /// The bounds that the codes reach: the exact numbers of the handles on the histogram.
 #[component]
-fn RangeFields(fixed: Memo<bool>) -> impl IntoView {
+fn RangeFields(row: Memo<Option<RowState>>, fixed: Memo<bool>) -> impl IntoView {
     let session = use_session();
     let playground = session.playground;
     let reach = Memo::new(move |_| playground.reach());
-    let error = refused(Field::Range);
-    let shown = move |upper: bool| {
-        let text = reach.get().map(|(low, high)| format::number(if upper { high } else { low })).unwrap_or_default();
-        playground.refusal.track();
-        text
-    };
-    let commit = move |upper: bool, text: String| {
-        let (Ok(bound), Some((low, high))) = (text.trim().replace('−', "-").parse::<f32>(), reach.get_untracked())
-        else {
-            return session.refuse(Field::Range, format!("a bound is a number, not '{text}'"));
-        };
-        let (low, high) = if upper { (low as f32, bound) } else { (bound, high as f32) };
-        session.edit(Change::Range { channel: playground.channel.get_untracked(), low, high });
-    };
-    let bound = move |upper: bool, label: &'static str| {
-        view! {
-            <input type="text" inputmode="decimal" class="mono" aria-label=label disabled=fixed
-                aria-invalid=move || error.with(|error| error.is_some().to_string())
-                aria-describedby=move || error.with(Option::is_some).then_some("edit-range-problem")
-                prop:value=move || shown(upper) on:change=move |event| commit(upper, event_target_value(&event)) />
+    let set = move |upper: bool, bound: f64| {
+        let channel = playground.channel.get_untracked();
+        let range = reach.get_untracked();
+        let change = row.with_untracked(|row| Some(describe::move_bound(row.as_ref()?, channel, range?, upper, bound)));
+        if let Some(change) = change {
+            session.edit(change);
         }
     };
+    let bound = move |upper: bool, id: &'static str, name: &'static str| {
+        let now = move || reach.get().map(|(low, high)| if upper { high } else { low });
+        let text = Signal::derive(move || now().map(format::number).unwrap_or_default());
+        let commit = Callback::new(move |text: String| match text.replace('−', "-").parse::<f64>() {
+            Ok(bound) => set(upper, bound),
+            Err(_) => session.refuse(Field::Range, format!("a bound is a number, not '{text}'")),
+        });
+        let step = Callback::new(move |steps: f64| {
+            if let (Some(bound), Some((low, high))) = (untrack(now), reach.get_untracked()) {
+                set(upper, bound + steps * (high - low) / 100.0);
+            }
+        });
+        let described = "edit-range-problem".to_owned();
+        view! { <NumberInput id name field=Field::Range text disabled=fixed.into() described commit step /> }
+    };
     view! {
-        <div class="field" role="group" aria-label="Range">
+        <div class="field range" role="group" aria-label="Range">
             <span class="muted">"Range"</span>
-            {bound(false, "Least value")}
-            {bound(true, "Largest value")}
+            {bound(false, "edit-range-low", "Least value")}
+            {bound(true, "edit-range-high", "Largest value")}
         </div>
-        <FieldProblem id="edit-range-problem".to_owned() error />
+        <FieldProblem id="edit-range-problem".to_owned() error=refused(Field::Range) />
     }
 }
 

@@ -46,6 +46,43 @@ pub fn NumberField(
     children: Option<Children>,
 ) -> impl IntoView {
     let error = refused(field);
+    let problem = format!("{id}-problem");
+    let described = problem.clone();
+    view! {
+        <div class="field">
+            <label for=id>{label}</label>
+            {children.map(|children| children())}
+            <NumberInput id field text placeholder disabled described commit step />
+        </div>
+        <FieldProblem id=problem error />
+    }
+}
+
+/// The field itself.
+#[component]
+pub fn NumberInput(
+    /// Its id in the page.
+    id: &'static str,
+    /// Its name, where no label names it.
+    #[prop(optional)]
+    name: Option<&'static str>,
+    /// Where its refusals are explained.
+    field: Field,
+    /// What stands in it.
+    text: Signal<String>,
+    /// What stands there in grey where there is no single number.
+    #[prop(optional, into)]
+    placeholder: Signal<String>,
+    /// Whether it cannot be edited.
+    disabled: Signal<bool>,
+    /// The id of its message.
+    described: String,
+    /// Something else was typed.
+    commit: Callback<String>,
+    /// An arrow key: 1 up, -1 down, 10 with Shift.
+    step: Callback<f64>,
+) -> impl IntoView {
+    let error = refused(field);
     let typed = RwSignal::new(String::new());
     Effect::new(move |_| typed.set(text.get()));
     // An edit that was taken back leaves the number as it was: what was typed gives way to it.
@@ -71,23 +108,22 @@ pub fn NumberField(
         event.prevent_default();
         step.run(towards * if event.shift_key() { 10.0 } else { 1.0 });
     };
-    let problem = format!("{id}-problem");
-    let described = problem.clone();
+    let on_change = move |event| {
+        let text_now = event_target_value(&event).trim().to_owned();
+        typed.set(text_now.clone());
+        // What is there already is no edit; it takes a refusal back.
+        if text.with_untracked(|text| *text == text_now) { playground.refusal.set(None) } else { commit.run(text_now) }
+    };
     view! {
-        <div class="field">
-            <label for=id>{label}</label>
-            {children.map(|children| children())}
-            <input id=id type="text" role="spinbutton" inputmode="decimal" autocomplete="off" spellcheck="false" class="mono" disabled=disabled placeholder=placeholder
-                aria-valuenow=move || text.with(|text| text.parse::<f64>().ok()).unwrap_or(0.0)
-                aria-valuetext=move || text.with(|text| if text.is_empty() { placeholder.get() } else { text.clone() })
-                aria-invalid=move || error.with(|error| error.is_some().to_string())
-                aria-describedby=move || error.with(Option::is_some).then(|| described.clone())
-                prop:value=typed
-                on:input=move |event| typed.set(event_target_value(&event))
-                on:change=move |event| commit.run(event_target_value(&event).trim().to_owned())
-                on:keydown=on_key />
-        </div>
-        <FieldProblem id=problem error />
+        <input id=id aria-label=name type="text" role="spinbutton" inputmode="decimal" autocomplete="off" spellcheck="false" class="mono" disabled=disabled placeholder=placeholder
+            aria-valuenow=move || text.with(|text| text.parse::<f64>().ok()).unwrap_or(0.0)
+            aria-valuetext=move || text.with(|text| if text.is_empty() { placeholder.get() } else { text.clone() })
+            aria-invalid=move || error.with(|error| error.is_some().to_string())
+            aria-describedby=move || error.with(Option::is_some).then(|| described.clone())
+            prop:value=typed
+            on:input=move |event| typed.set(event_target_value(&event))
+            on:change=on_change
+            on:keydown=on_key />
     }
 }
 
@@ -152,13 +188,16 @@ pub fn Switch(
     let problem = format!("{id}-problem");
     let described = problem.clone();
     // A refused change leaves the signal as it was, and the box would stay as it was clicked.
-    let shown = move || {
+    let input = NodeRef::<leptos::html::Input>::new();
+    Effect::new(move |_| {
         playground.refusal.track();
-        on.get()
-    };
+        if let Some(input) = input.get() {
+            input.set_checked(on.get());
+        }
+    });
     view! {
         <label class="check" for=id>
-            <input id=id type="checkbox" prop:checked=shown disabled=disabled
+            <input id=id type="checkbox" node_ref=input prop:checked=on disabled=disabled
                 aria-describedby=move || error.filter(|error| error.with(Option::is_some)).map(|_| described.clone())
                 on:change=move |event| changed.run(event_target_checked(&event)) />
             {label}

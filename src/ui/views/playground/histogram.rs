@@ -63,18 +63,18 @@ fn title(row: &RowState) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// The change that a handle's new place means. A symmetric range has one width: both sides move.
+/// The change that a handle's new place means; `None` where it says nothing.
 fn drag(row: &RowState, channel: Option<usize>, reach: (f64, f64), id: &str, value: f64) -> Option<Change> {
-    let (low, high) = match (id, describe::symmetric(&row.grid)) {
-        (LOWER, true) | (UPPER, true) if value == 0.0 => return None,
-        (LOWER, true) => (-value.abs(), value.abs()),
-        (UPPER, true) => (-value.abs(), value.abs()),
-        // 0 stays inside of every range: padding and silence are exact zeros.
-        (LOWER, false) => (value.min(0.0), reach.1),
-        (UPPER, false) => (reach.0, value.max(0.0)),
-        _ => return None,
+    // 0 stays inside of every range: padding and silence are exact zeros.
+    let bound = match (id, describe::symmetric(&row.grid)) {
+        (_, true) => value,
+        (LOWER, false) => value.min(0.0),
+        (_, false) => value.max(0.0),
     };
-    Some(Change::Range { channel, low: low as f32, high: high as f32 })
+    // A symmetric range without a width, or an asymmetric one with none left, is no range.
+    let other = if id == LOWER { reach.1 } else { reach.0 };
+    let empty = bound == 0.0 && (describe::symmetric(&row.grid) || other == 0.0);
+    (!empty).then(|| describe::move_bound(row, channel, reach, id == UPPER, bound))
 }
 
 fn chart(workspace: &Workspace, picture: &BeforeAfter, row: &RowState, original: Role) -> Chart {

@@ -51,7 +51,13 @@ pub fn PlaygroundView() -> impl IntoView {
         </Show>
         <Show when=move || session.has_table()>
             <Title />
-            <Show when=move || there.get() fallback=|| view! { <p class="hint" role="status">"Lifting the model into a float graph and its quantization table…"</p> }>
+            <Show when=move || there.get() fallback=move || view! {
+                <p class="hint" role="status">{move || if playground.absent.get() {
+                    "This model could not be lifted into a float graph and a table; the message above says why."
+                } else {
+                    "Lifting the model into a float graph and its quantization table…"
+                }}</p>
+            }>
                 <div class="playground">
                     <div class="play-main"><BeforeAndAfter /></div>
                     <div class="play-side">

@@ -1,5 +1,6 @@
 //! The images that everything below is measured on.
 
+use crate::platform::HtmlInputElement;
 use crate::ui::session::playground::Scope;
 use crate::ui::{format, use_session};
 use leptos::prelude::*;
@@ -47,7 +48,11 @@ pub fn ScopeBar() -> impl IntoView {
             <h2>"Measured on"</h2>
             <label class="inline">"Images"
                 <input type="number" class="mono short" min="1" max=move || most().to_string() prop:value=move || scope.get().count.to_string()
-                    on:change=move |event| set_count(event_target_value(&event)) />
+                    on:change=move |event| {
+                        set_count(event_target_value(&event));
+                        let input: HtmlInputElement = event_target(&event);
+                        input.set_value(&scope.get_untracked().count.to_string());
+                    } />
             </label>
             <label class="inline">"of"
                 <select on:change=move |event| set_source(event_target_value(&event))>
