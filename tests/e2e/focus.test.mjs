@@ -187,3 +187,33 @@ browserTest("the tree can always be reached: by its selected row, else by its fi
   assert.equal(await app.layers.getByRole("treeitem", { selected: true }).count(), 0);
   assert.equal(await stops().count(), 1);
 });
+
+browserTest("the focus is on what a key has chosen: a row, a tab, and a pane's button when Escape closes it", async ({ page, app }) => {
+  await trySample(page, app);
+  await settled(page);
+  const chosen = async (role) => {
+    await page.waitForFunction((role) => document.activeElement.matches(`[role=${role}][aria-selected=true]`), role);
+    return page.evaluate(() => document.activeElement.innerText);
+  };
+  await app.layers.getByRole("treeitem").first().focus();
+  const visited = new Set();
+  for (const key of ["ArrowDown", "ArrowDown", "End", "Home"]) {
+    const before = await page.evaluate(() => document.activeElement.innerText);
+    await page.keyboard.press(key);
+    await page.waitForFunction((before) => document.activeElement.innerText !== before, before);
+    visited.add(await chosen("treeitem"));
+  }
+  assert.ok(visited.size >= 3, [...visited].join(" | "));
+  await page.getByRole("tab", { selected: true }).focus();
+  for (const name of ["Run", "Overview", "Layer"]) {
+    await page.keyboard.press("ArrowRight");
+    await page.waitForFunction((name) => document.activeElement.innerText === name, name);
+    assert.equal(await chosen("tab"), name);
+  }
+  await page.setViewportSize({ width: 390, height: 844 });
+  const button = page.getByRole("button", { name: "Inspector", exact: true });
+  await button.click();
+  await page.getByRole("complementary", { name: "Inspector" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.activeElement.innerText === "Inspector");
+});
