@@ -16,10 +16,12 @@ pub use pool::Member;
 pub use protocol::*;
 // What the protocol speaks in: the page has these types from here, so that it needs no other layer.
 pub use crate::analysis::{
-    ActivationView, FeatureMap, FeatureMaps, ParameterSummary, Prediction, Predictions, ScoreKind,
+    ActivationView, ErrorMetrics, FeatureMap, FeatureMaps, Histogram, ParameterSummary, Prediction, Predictions,
+    ScoreKind,
 };
 pub use crate::engine::Semantics;
 pub use crate::import::{Colour, Layout, PixelRange, Preprocess, Resize};
+pub use crate::quant::TensorKind;
 pub use crate::quant::table::{Change, Clamp, Edit, Grid, GridError, RowMode, TableFormat};
 #[cfg(feature = "engine")]
 pub use serve::serve;

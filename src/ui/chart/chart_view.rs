@@ -36,6 +36,9 @@ pub fn ChartView(
     /// A handle was moved: its id and its new x, in data units, within the data.
     #[prop(optional, into)]
     on_handle: Option<Callback<(String, f64)>>,
+    /// A handle was let go, by the pointer or the keyboard.
+    #[prop(optional, into)]
+    on_handle_end: Option<Callback<()>>,
     /// Controls between heading and legend.
     #[prop(optional)]
     children: Option<Children>,
@@ -55,7 +58,7 @@ pub fn ChartView(
             <Legend state/>
             <Tools state as_table/>
         </div>
-        <Show when=move || as_table.get() fallback=move || view! { <Surface state on_handle/> }>
+        <Show when=move || as_table.get() fallback=move || view! { <Surface state on_handle on_handle_end/> }>
             <TableView state/>
         </Show>
     };

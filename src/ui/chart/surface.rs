@@ -21,6 +21,8 @@ pub fn Surface(
     state: ChartState,
     /// A handle was moved to a value.
     on_handle: Option<Callback<(String, f64)>>,
+    /// A handle was let go.
+    on_handle_end: Option<Callback<()>>,
 ) -> impl IntoView {
     let stage = NodeRef::<html::Div>::new();
     let canvas = NodeRef::<html::Canvas>::new();
@@ -164,7 +166,7 @@ pub fn Surface(
                         on:keydown=on_key_down
                     ></div>
                     <For each=handle_ids key=|id| id.clone() let:id>
-                        <Grip state id on_handle/>
+                        <Grip state id on_handle on_handle_end/>
                     </For>
                     <Tip state/>
                 </div>
@@ -238,7 +240,12 @@ fn Tip(state: ChartState) -> impl IntoView {
 
 /// A handle as a slider over its painted grip: a drag, the arrow keys and a screen reader all move it.
 #[component]
-fn Grip(state: ChartState, id: String, on_handle: Option<Callback<(String, f64)>>) -> impl IntoView {
+fn Grip(
+    state: ChartState,
+    id: String,
+    on_handle: Option<Callback<(String, f64)>>,
+    on_handle_end: Option<Callback<()>>,
+) -> impl IntoView {
     let grip = NodeRef::<html::Div>::new();
     let dragging = RwSignal::new(false);
     let id = StoredValue::new(id);
@@ -276,6 +283,12 @@ fn Grip(state: ChartState, id: String, on_handle: Option<Callback<(String, f64)>
         event.stop_propagation();
         move_to(next);
     };
+    let let_go = move || {
+        dragging.set(false);
+        if let Some(on_handle_end) = on_handle_end {
+            on_handle_end.run(());
+        }
+    };
     let value = move || spot.get().map_or(0.0, |spot| spot.value);
     view! {
         <div
@@ -297,9 +310,11 @@ fn Grip(state: ChartState, id: String, on_handle: Option<Callback<(String, f64)>
                 }
             }
             on:pointermove=on_move
-            on:pointerup=move |_| dragging.set(false)
-            on:pointercancel=move |_| dragging.set(false)
+            on:pointerup=move |_| let_go()
+            on:pointercancel=move |_| let_go()
             on:keydown=on_key
+            on:keyup=move |_| let_go()
+            on:blur=move |_| let_go()
         ></div>
     }
 }

@@ -14,6 +14,7 @@ impl Session {
     /// Starts the worker and links the selection to the address.
     pub fn start(self) {
         self.link_address();
+        self.link_playground();
         self.start_worker();
     }
 
@@ -22,8 +23,7 @@ impl Session {
             move |id, notice| match notice {
                 Notice::Ready => self.engine.set(Engine::Ready),
                 Notice::Progress(progress) => self.show_progress(id, &progress),
-                // A view that wants to see a job grow listens to it; nobody does yet.
-                Notice::Partial(_) => {}
+                Notice::Partial(reply) => self.take_partial(id, reply),
                 // The client turns this one into a crash.
                 Notice::Panicked(_) => {}
             },
@@ -97,6 +97,7 @@ impl Session {
         let waiting_files = self.opening.get_untracked();
         self.job.set(None);
         self.result.set(None);
+        self.forget_playground();
         self.engine.set(Engine::Loading);
         self.say(
             if waiting_files.is_empty() { "the worker" } else { "opening files" },
@@ -120,6 +121,13 @@ impl Session {
         let models = self.workspace.with_untracked(|workspace| workspace.models.clone());
         for model in models.iter().filter(|model| !kept.contains(&identity(model))) {
             self.close_model(model.id);
+        }
+    }
+
+    /// Stops a request that is not the running job. A worker that does not listen is found out by the next one.
+    pub(super) fn cancel_request(self, id: u32) {
+        if let Some(client) = self.client.get_value() {
+            let _ = client.cancel(id);
         }
     }
 

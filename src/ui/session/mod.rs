@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod lifecycle;
+pub mod playground;
 mod query;
 mod selection;
 mod verbs;
@@ -13,6 +14,7 @@ use crate::platform::PickedFile;
 use crate::problem::Problem;
 use crate::worker::{Client, InputChoice, Preprocess, RunResult, Semantics, Workspace};
 use leptos::prelude::*;
+use playground::Playground;
 use std::rc::Rc;
 
 /// The running job, for the status line.
@@ -71,6 +73,8 @@ pub struct Session {
     /// The last evaluation, running or ended.
     pub evaluation: RwSignal<Option<EvaluationState>>,
     evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
+    /// The quantization table in hand.
+    pub playground: Playground,
     client: StoredValue<Option<Rc<Client>>, LocalStorage>,
     opened: StoredValue<Vec<Vec<PickedFile>>, LocalStorage>,
 }
@@ -93,6 +97,7 @@ impl Session {
             opening: RwSignal::default(),
             evaluation: RwSignal::default(),
             evaluation_stop: StoredValue::new_local(None),
+            playground: Playground::new(),
             client: StoredValue::new_local(None),
             opened: StoredValue::new_local(Vec::new()),
         }

@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Shows a job in the status line before the worker's first word of it.
-    fn begin(self, id: Option<u32>, label: String) {
+    pub(super) fn begin(self, id: Option<u32>, label: String) {
         if let Some(id) = id {
             self.job.set(Some(JobStatus { id, label, steps: (0, 0), remaining_ms: None, cancelling: false }));
         }
@@ -164,7 +164,7 @@ impl Session {
         }
     }
 
-    fn save(self, request: Request, label: &str) {
+    pub(super) fn save(self, request: Request, label: &str) {
         let id = self.ask(request, &[], move |reply, blob| {
             if let (Reply::File { name, media_type }, Some(bytes)) = (reply, blob)
                 && let Err(error) = platform::download::download(&name, &media_type, &bytes)

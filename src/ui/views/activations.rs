@@ -159,7 +159,7 @@ fn Statistics(
 
 /// Steps through pages; nothing where everything fits on one.
 #[component]
-fn Pager(
+pub fn Pager(
     /// What is paged.
     label: &'static str,
     /// The first item shown.

@@ -88,11 +88,16 @@ fn ModelChip(
 ) -> impl IntoView {
     let session = use_session();
     let id = model.id;
+    let edits = move || {
+        let edits = session.playground.edits.with(|all| all.get(&id).copied())?;
+        Some(if edits == 1 { "1 edit".to_owned() } else { format!("{edits} edits") })
+    };
     view! {
         <li class="chip">
             <Dot model=id />
             <b>{model.name.clone()}</b>
             <span>{model.format.clone()} " · " {format::bytes(model.size_bytes)}</span>
+            {move || edits().map(|edits| view! { <span class="badge edit">{edits}</span> })}
             <button type="button" class="ghost icon small" aria-label=format!("Close {}", model.name)
                 on:click=move |_| session.close_model(id)>"×"</button>
         </li>

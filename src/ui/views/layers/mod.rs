@@ -24,6 +24,8 @@ struct Tree {
     selected: Memo<Option<Item>>,
     /// The row that the Tab key goes to: the selected one; where that does not show, its layer's, else the first.
     tab_stop: Memo<Option<Item>>,
+    /// Layers of which the playground has changed a tensor.
+    edited: Memo<HashSet<usize>>,
 }
 
 impl Tree {
@@ -55,7 +57,13 @@ pub fn Layers() -> impl IntoView {
             place_of(rows, selected.as_ref()).or((!rows.is_empty()).then_some(0)).map(|place| rows[place].item.clone())
         })
     });
-    let tree = Tree { rows, folded, selected, tab_stop };
+    let edited = Memo::new(move |_| {
+        session.playground.table.with(|table| {
+            let rows = table.iter().flat_map(|table| &table.rows).filter(|row| row.dirty);
+            rows.filter_map(|row| row.layer).collect()
+        })
+    });
+    let tree = Tree { rows, folded, selected, tab_stop, edited };
     let window = Window::new(rows);
     // What is selected anywhere, in a chart or by the address, is seen here too.
     Effect::new(move |_| {
