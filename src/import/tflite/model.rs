@@ -99,8 +99,7 @@ impl TfliteModel {
             let root = flat.root("Model")?;
             let codes = root.tables(1, "operator_codes")?.iter().map(operator_code).collect::<Result<Vec<_>, _>>()?;
             let buffers = root.tables(4, "buffers")?;
-            let buffers =
-                buffers.iter().map(|buffer| buffer_data(buffer, &flat)).collect::<Result<Vec<_>, _>>()?;
+            let buffers = buffers.iter().map(|buffer| buffer_data(buffer, &flat)).collect::<Result<Vec<_>, _>>()?;
             let tables = root.tables(2, "subgraphs")?;
             let graphs = tables.iter().map(|table| subgraph(table, &codes, &buffers)).collect::<Result<Vec<_>, _>>()?;
             (root.u32(0, 0)?, root.text(3)?, graphs)
@@ -138,7 +137,10 @@ impl TfliteTensor {
         let Some(dtype) = self.dtype else {
             return Some(Err(refuse(format!("elements of {}", self.type_name), "numbers")));
         };
-        Some(Tensor::new(dtype, self.shape.clone(), data).map_err(|error| refuse(error.to_string(), "as many as its shape takes")))
+        Some(
+            Tensor::new(dtype, self.shape.clone(), data)
+                .map_err(|error| refuse(error.to_string(), "as many as its shape takes")),
+        )
     }
 }
 
@@ -154,7 +156,8 @@ fn buffer_data(table: &Table<'_>, flat: &Flat) -> Result<Bytes, ImportError> {
     if offset <= 1 {
         return Ok(table.bytes(0)?.unwrap_or_default());
     }
-    let range = offset.checked_add(size).and_then(|end| Some(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
+    let range =
+        offset.checked_add(size).and_then(|end| Some(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
     match range.filter(|range| range.end <= flat.bytes().len()) {
         Some(range) => Ok(flat.bytes().slice(range)),
         None => Err(ImportError::cut_short(
@@ -179,7 +182,12 @@ fn subgraph(table: &Table<'_>, codes: &[(i32, String, i32)], buffers: &[Bytes]) 
         let index = entry.u32(0, 0)? as usize;
         let (code, custom_name, version) = codes.get(index).ok_or_else(|| {
             let expected = format!("one of {} operator codes", codes.len());
-            ImportError::format(place.to_owned(), format!("operator code {index}"), expected, "Convert the model again.")
+            ImportError::format(
+                place.to_owned(),
+                format!("operator code {index}"),
+                expected,
+                "Convert the model again.",
+            )
         })?;
         let custom = *code == CUSTOM;
         let input = |&index: &i32| if index == -1 { Ok(None) } else { known(index, place).map(Some) };
@@ -241,7 +249,10 @@ fn quantization(table: &Table<'_>, shape: &[usize]) -> Result<Option<Quantizatio
         zero_point = vec![*single; scale.len()];
     }
     if zero_point.len() != scale.len() {
-        return Err(refuse(format!("{} scales and {} zero points", scale.len(), zero_point.len()), "as many".to_owned()));
+        return Err(refuse(
+            format!("{} scales and {} zero points", scale.len(), zero_point.len()),
+            "as many".to_owned(),
+        ));
     }
     if let Some(bad) = scale.iter().find(|scale| !scale.is_finite() || **scale < 0.0) {
         return Err(refuse(format!("scale {bad}"), "scales greater than 0".to_owned()));
