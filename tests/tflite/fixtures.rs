@@ -12,9 +12,11 @@ use std::collections::BTreeMap;
 const FLOAT: f64 = 5e-6;
 /// Half precision weights are the same numbers in both.
 const FLOAT16: f64 = 5e-6;
-/// Steps of the output's own scale: TensorFlow Lite's fixed-point multipliers and its rounding of averages (half away
-/// from zero) move single codes by one before the last layer, which spreads.
-const INT8_STEPS: f64 = 2.0;
+/// Steps of the output's own scale. TensorFlow Lite's fixed-point multipliers and its rounding of averages (half away from
+/// zero) move single codes by one before the last layer; a softmax of few classes turns one step into a few.
+const INT8_STEPS: f64 = 4.0;
+/// How many of a model's outputs must be the interpreter's very codes all the same.
+const INT8_EQUAL: f64 = 0.8;
 /// 16 bit activations leave rounding of 8 bit weights' products only: relative to outputs of size 1.
 const INT16: f64 = 2e-3;
 /// Weights of 8 bits, activations that the interpreter quantizes anew for each input: 1 % of outputs of size 3.
@@ -65,6 +67,17 @@ fn distance(name: &str, document: &Document, semantics: Semantics, batch: usize)
     let expected = |at: usize| recorded[&format!("y{at}")].to_f32().unwrap();
     assert!(!recorded.contains_key(&format!("y{}", found.len())));
     found.iter().enumerate().map(|(at, found)| worst(found, &expected(at))).fold(0.0, f64::max)
+}
+
+/// How many outputs are less than half a step of this scale from the recorded ones.
+fn equal_share(name: &str, document: &Document, semantics: Semantics, scale: f32) -> f64 {
+    let recorded = npz(&fixtures("tflite").join(format!("{name}.npz")));
+    let found: Vec<f32> = outputs(document, semantics, &recorded["x"], 3).concat();
+    let expected: Vec<f32> =
+        (0..2).filter_map(|at| recorded.get(&format!("y{at}"))).flat_map(|tensor| tensor.to_f32().unwrap()).collect();
+    assert_eq!(found.len(), expected.len());
+    let equal = found.iter().zip(&expected).filter(|(f, e)| (**f - **e).abs() < scale / 2.0).count();
+    equal as f64 / found.len() as f64
 }
 
 #[test]
@@ -119,8 +132,9 @@ fn int8_models_are_close_to_the_interpreter() {
             .fold(0.0, f32::max);
         for semantics in [Semantics::Simulate, Semantics::Integer] {
             let steps = distance(name, &document, semantics, 3) / f64::from(scale);
-            println!("{name} {semantics:?}: within {steps:.2} steps of {scale}");
-            assert!(steps <= INT8_STEPS, "{name}: {steps}");
+            let equal = equal_share(name, &document, semantics, scale);
+            println!("{name} {semantics:?}: {:.1} % equal, within {steps:.2} steps of {scale}", 100.0 * equal);
+            assert!(steps <= INT8_STEPS && equal >= INT8_EQUAL, "{name}: {steps}, {equal}");
         }
     }
 }
