@@ -27,9 +27,9 @@ fn compiled(name: &str, header: &str, source: &str) -> String {
     std::fs::write(folder.join("weights.h"), header).unwrap();
     std::fs::write(folder.join("main.c"), format!("#include \"weights.h\"\n#include \"weights.h\"\n{source}")).unwrap();
     let flags = ["-std=c99", "-Wall", "-Wextra", "-Wno-unused-const-variable", "-pedantic", "-Werror", "-I"];
-    let built =
-        Command::new("gcc").args(flags).arg(&folder).arg(folder.join("main.c")).arg("-o").arg(folder.join("main"));
-    let output = built.output().unwrap();
+    let mut gcc = Command::new("gcc");
+    gcc.args(flags).arg(&folder).arg(folder.join("main.c")).arg("-o").arg(folder.join("main"));
+    let output = gcc.output().unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(Command::new(folder.join("main")).output().unwrap().stdout).unwrap()
 }

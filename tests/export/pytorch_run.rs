@@ -13,8 +13,11 @@ use std::process::Command;
 /// Relative to the largest output, or absolute where that is below 1: the bound.
 const FLOAT: f64 = 1e-5;
 /// Outputs of a quantized model are probabilities. Both compute in float between the same quantizers, but sum in another
-/// order: a value on a rounding edge moves by a step, which spreads.
-const QUANTIZED: f64 = 0.12;
+/// order: a value on a rounding edge moves by a step, which spreads. onnx's own evaluator is up to 0.19 away from
+/// onnxruntime on these images of resnet8 (`reference_evaluator.json`); single ones may be as far here.
+const QUANTIZED: f64 = 0.25;
+/// How many outputs of a quantized model must be within 1 % all the same.
+const QUANTIZED_NEAR: f64 = 0.95;
 /// Images that a quantized model must classify as onnxruntime does.
 const ALIKE: f64 = 0.98;
 
@@ -175,6 +178,8 @@ fn the_reference_models() {
     for name in quantized {
         let report = &reports[name];
         assert!(report["model"].as_f64().unwrap() <= QUANTIZED, "{name}: {report}");
+        assert!(report["near_model"].as_f64().unwrap() >= QUANTIZED_NEAR, "{name}: {report}");
+        assert!(report["near_model_pt2e"].as_f64().unwrap() >= QUANTIZED_NEAR, "{name}: {report}");
         assert!(report["alike_model"].as_f64().unwrap() >= ALIKE, "{name}: {report}");
         assert!(report["alike_model_pt2e"].as_f64().unwrap() >= ALIKE, "{name}: {report}");
     }

@@ -13,6 +13,9 @@ import torch
 
 torch.set_num_threads(1)
 
+# Of the largest output: what counts as near.
+NEAR = 0.01
+
 
 def module_of(path):
     """The module of a file."""
@@ -45,6 +48,7 @@ def check(folder):
             assert same_kind, (str(f.dtype), str(e.dtype))
             f, e = f.to(torch.float64).numpy(), e.astype(np.float64)
             scale = max(1.0, float(np.abs(e).max())) if e.size else 1.0
+            report["near_" + file.stem] = float((np.abs(f - e) <= NEAR * scale).mean()) if e.size else 1.0
             worst.append(float(np.abs(f - e).max()) / scale if e.size else 0.0)
             if e.ndim == 2:
                 report["alike_" + file.stem] = float((f.argmax(1) == e.argmax(1)).mean())

@@ -116,6 +116,7 @@ fn int8_models_are_close_to_the_interpreter() {
         "autoencoder_int8",
         "branches_int8_float_io",
     ];
+    let mut failed = Vec::new();
     for name in models {
         let (document, source) = (converted(name).document, model(name));
         let graph = &source.subgraphs[0];
@@ -134,9 +135,12 @@ fn int8_models_are_close_to_the_interpreter() {
             let steps = distance(name, &document, semantics, 3) / f64::from(scale);
             let equal = equal_share(name, &document, semantics, scale);
             println!("{name} {semantics:?}: {:.1} % equal, within {steps:.2} steps of {scale}", 100.0 * equal);
-            assert!(steps <= INT8_STEPS && equal >= INT8_EQUAL, "{name}: {steps}, {equal}");
+            if steps > INT8_STEPS || equal < INT8_EQUAL {
+                failed.push(format!("{name} {semantics:?}: {steps}, {equal}"));
+            }
         }
     }
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 #[test]
