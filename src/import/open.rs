@@ -5,7 +5,7 @@ use super::limits::Budget;
 use super::source::{base_name, clean_path, extension, is_litter, stem};
 use super::{
     Dataset, Image, ImportError, Kind, Limits, NamedArray, Picture, SourceFile, archive, arrays, cifar, cifar_python,
-    detect, names, npy, pickle,
+    detect, names, npy, pickle, tflite,
 };
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use std::collections::HashSet;
 /// One thing found in a drop.
 #[derive(Clone, Debug)]
 pub enum Opened {
-    /// An ONNX model, not decoded yet.
+    /// An ONNX model, not decoded yet; or what a TensorFlow Lite model became, with what was done in its metadata.
     Model {
         /// Its file name, with the archive's where it came in one.
         name: String,
@@ -166,11 +166,15 @@ impl<'a> Drop<'a> {
                 self.names.extend(names.map(|names| (scope.to_owned(), name, names)));
             }
             Kind::TarGz | Kind::Tar | Kind::Zip | Kind::Gzip => self.archive(scope, kind, &path, &bytes, depth)?,
+            Kind::Tflite => {
+                let converted = tflite::read(&bytes, &tflite::TfliteOptions::default())?;
+                self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
+            }
             Kind::TorchZip => return Err(torch_refusal(&bytes, &mut self.budget)),
             Kind::Empty | Kind::LfsPointer | Kind::WebPage | Kind::Text | Kind::Unknown => {
                 return self.not_ours(scope, kind, path, bytes);
             }
-            Kind::Hdf5 | Kind::KerasZip | Kind::TorchLegacy | Kind::Safetensors | Kind::Tflite => {
+            Kind::Hdf5 | Kind::KerasZip | Kind::TorchLegacy | Kind::Safetensors => {
                 return Err(model_refusal(kind));
             }
         }
@@ -267,7 +271,7 @@ impl<'a> Drop<'a> {
         // An image or a model whose bytes are not what its name says was meant to be opened, wherever it lies.
         let meant = matches!(
             extension(&path).as_str(),
-            "png" | "jpg" | "jpeg" | "webp" | "bmp" | "onnx" | "npy" | "npz" | "bin" | "h5" | "pt"
+            "png" | "jpg" | "jpeg" | "webp" | "bmp" | "onnx" | "npy" | "npz" | "bin" | "h5" | "pt" | "tflite"
         );
         if !alone && !meant {
             return Ok(());
@@ -373,7 +377,6 @@ fn external_locations(model: &[u8]) -> Vec<String> {
 
 fn model_refusal(kind: Kind) -> ImportError {
     let advice = match kind {
-        Kind::Tflite => "Convert it with tf2onnx (python -m tf2onnx.convert --tflite) and open the .onnx file.",
         Kind::Hdf5 | Kind::KerasZip => "Convert it with tf2onnx (tf2onnx.convert.from_keras) and open the .onnx file.",
         Kind::Safetensors => "It holds weights without a graph: export the whole model to ONNX and open that.",
         _ => "Export it with torch.onnx.export and open the .onnx file.",

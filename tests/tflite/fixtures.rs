@@ -12,11 +12,18 @@ use std::collections::BTreeMap;
 const FLOAT: f64 = 5e-6;
 /// Half precision weights are the same numbers in both.
 const FLOAT16: f64 = 5e-6;
-/// Steps of the output's own scale. TensorFlow Lite's fixed-point multipliers and its rounding of averages (half away from
-/// zero) move single codes by one before the last layer; a softmax of few classes turns one step into a few.
-const INT8_STEPS: f64 = 4.0;
-/// How many of a model's outputs must be the interpreter's very codes all the same.
-const INT8_EQUAL: f64 = 0.8;
+/// Int8 models with how many of their outputs must be the interpreter's very codes, and how many steps of the output's
+/// scale the others may be off. Convolutions, sums and products agree in every code; TensorFlow Lite rounds averages
+/// (AVERAGE_POOL_2D, MEAN) half away from zero and not half to even, so that in an average of four one code in ten is off
+/// by one, which a dense layer and a softmax behind it spread.
+const INT8: [(&str, f64, f64); 6] = [
+    ("residual_int8", 0.5, 4.0),
+    ("residual_int8_float_io", 0.5, 4.0),
+    ("branches_int8_float_io", 0.75, 1.01),
+    ("mobile_int8", 1.0, 0.01),
+    ("keyword_int8", 1.0, 0.01),
+    ("autoencoder_int8", 1.0, 0.01),
+];
 /// 16 bit activations leave rounding of 8 bit weights' products only: relative to outputs of size 1.
 const INT16: f64 = 2e-3;
 /// Weights of 8 bits, activations that the interpreter quantizes anew for each input: 1 % of outputs of size 3.
@@ -108,16 +115,8 @@ fn half_precision_and_hybrid_weights() {
 
 #[test]
 fn int8_models_are_close_to_the_interpreter() {
-    let models = [
-        "residual_int8",
-        "residual_int8_float_io",
-        "mobile_int8",
-        "keyword_int8",
-        "autoencoder_int8",
-        "branches_int8_float_io",
-    ];
     let mut failed = Vec::new();
-    for name in models {
+    for (name, least_equal, most_steps) in INT8 {
         let (document, source) = (converted(name).document, model(name));
         let graph = &source.subgraphs[0];
         // The last quantized tensor before an output has the scale that its steps are counted in.
@@ -135,7 +134,7 @@ fn int8_models_are_close_to_the_interpreter() {
             let steps = distance(name, &document, semantics, 3) / f64::from(scale);
             let equal = equal_share(name, &document, semantics, scale);
             println!("{name} {semantics:?}: {:.1} % equal, within {steps:.2} steps of {scale}", 100.0 * equal);
-            if steps > INT8_STEPS || equal < INT8_EQUAL {
+            if steps > most_steps || equal < least_equal {
                 failed.push(format!("{name} {semantics:?}: {steps}, {equal}"));
             }
         }
@@ -169,7 +168,7 @@ fn an_integer_interface_takes_and_gives_the_files_own_codes() {
     let (found, expected) = (found.to_i64().unwrap(), recorded["y0_q"].to_i64().unwrap());
     let worst = found.iter().zip(&expected).map(|(f, e)| f.abs_diff(*e)).max().unwrap();
     println!("mobile_int8 in integers: at most {worst} steps off");
-    assert!(worst as f64 <= INT8_STEPS);
+    assert_eq!(worst, 0);
 }
 
 #[test]

@@ -188,6 +188,12 @@ impl Converter<'_> {
         if self.model.version != 3 {
             self.notes.push(format!("the file is of schema version {}", self.model.version));
         }
+        let source = format!("TensorFlow Lite, schema {}. {}", self.model.version, self.model.description);
+        self.builder.metadata("converted_from", source.trim());
+        let told: Vec<&str> = self.notes.iter().chain(&unsupported).map(String::as_str).collect();
+        if !told.is_empty() {
+            self.builder.metadata("conversion_notes", &told.join("\n"));
+        }
         let document = self.builder.finish().map_err(onnx)?;
         Ok(Converted { document, notes: self.notes, unsupported, layer_of, source_tensors })
     }
