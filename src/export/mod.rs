@@ -5,6 +5,7 @@
 
 mod c_header;
 mod csv;
+mod evaluation;
 mod npy;
 mod npz;
 pub mod pytorch;
@@ -13,6 +14,10 @@ mod weights_npz;
 
 pub use c_header::{CHeader, CHeaderError, c_header};
 pub use csv::{Cell, Table, TableError};
+pub use evaluation::{
+    ClassReport, EVALUATION_SCHEMA_VERSION, EvaluatedModel, EvaluationReport, Thresholds, evaluation_csv,
+    evaluation_html, evaluation_json, evaluation_markdown, recommendation,
+};
 pub use npy::{Conversion, NpyError, NpyFile, npy};
 pub use npz::{Compression, NpzError, NpzFile, npz};
 pub use report::{
