@@ -6,6 +6,9 @@ use super::error::Refusal;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Dim, NodeExt};
 
+/// The largest size, stride or padding that is taken: sums and products of these do not overflow.
+pub(super) const MOST: i64 = 1 << 28;
+
 /// The padding of a window's operator.
 pub(super) enum Pads {
     /// The same in front and behind, by axis.
@@ -30,9 +33,12 @@ impl Window {
         if !(1..=3).contains(&rank) {
             return Err(format!("a window of {rank} axes").into());
         }
+        if let Some(size) = kernel.iter().find(|size| !(1..=MOST).contains(*size)) {
+            return Err(format!("a window of size {size}").into());
+        }
         let list = |name: &str| match node.ints(name) {
             [] => Ok(vec![1; rank]),
-            given if given.len() == rank && given.iter().all(|&size| size > 0) => Ok(given.to_vec()),
+            given if given.len() == rank && given.iter().all(|size| (1..=MOST).contains(size)) => Ok(given.to_vec()),
             given => Err(Refusal(format!("{name} {given:?} of a window of {rank} axes"))),
         };
         let (strides, dilations) = (list("strides")?, list("dilations")?);
@@ -84,7 +90,8 @@ pub(super) fn explicit(pads: &[i64], rank: usize) -> Result<Pads, Refusal> {
     if pads.is_empty() {
         return Ok(Pads::Even(vec![0; rank]));
     }
-    match pads.split_at_checked(rank).filter(|(_, end)| end.len() == rank) {
+    let usual = pads.iter().all(|pad| (-MOST..=MOST).contains(pad));
+    match pads.split_at_checked(rank).filter(|(_, end)| end.len() == rank && usual) {
         Some((begin, end)) => Ok(even(begin.to_vec(), end.to_vec())),
         None => Err(format!("pads {pads:?} of a window of {rank} axes").into()),
     }
@@ -93,7 +100,7 @@ pub(super) fn explicit(pads: &[i64], rank: usize) -> Result<Pads, Refusal> {
 fn same(image: &[usize], kernel: &[i64], strides: &[i64], dilations: &[i64], upper: bool) -> Pads {
     let (mut begin, mut end) = (Vec::new(), Vec::new());
     for (((&size, kernel), stride), dilation) in image.iter().zip(kernel).zip(strides).zip(dilations) {
-        let size = size as i64;
+        let size = (size as i64).min(1 << 48);
         let steps = (size + stride - 1) / stride - 1;
         let total = (steps * stride + (kernel - 1) * dilation + 1 - size).max(0);
         let less = total / 2;

@@ -4,7 +4,7 @@ use super::arguments;
 use crate::export::pytorch::code;
 use crate::export::pytorch::emit::Emitter;
 use crate::export::pytorch::error::Refusal;
-use crate::export::pytorch::pads::{Pads, Window, explicit};
+use crate::export::pytorch::pads::{MOST, Pads, Window, explicit};
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Dim, NodeExt};
 use crate::tensor::{DType, Tensor};
@@ -121,7 +121,7 @@ fn conv_transpose(emitter: &mut Emitter<'_>, node: &NodeProto) -> Result<(), Ref
     let group = node.int("group").unwrap_or(1);
     let extra = match node.ints("output_padding") {
         [] => vec![0; axes],
-        given if given.len() == axes => given.to_vec(),
+        given if given.len() == axes && given.iter().all(|extra| (0..=MOST).contains(extra)) => given.to_vec(),
         given => return Err(format!("output_padding {given:?} of a window of {axes} axes").into()),
     };
     window.pads = cut(emitter, node, &window, &extra)?;
@@ -173,14 +173,16 @@ fn cut(emitter: &Emitter<'_>, node: &NodeProto, window: &Window, extra: &[i64]) 
     let wanted = wanted.get(wanted.len().saturating_sub(axes)..).unwrap_or_default();
     let image = emitter.shape(node, 0).map(|dims| dims.iter().skip(2).map(Dim::known).collect::<Vec<_>>());
     let (mut begin, mut end) = (Vec::new(), Vec::new());
-    for axis in 0..axes {
-        let (stride, reach) = (window.strides[axis], (window.kernel[axis] - 1) * window.dilations[axis] + 1);
+    for (axis, ((&extra, &stride), (kernel, dilation))) in
+        extra.iter().zip(&window.strides).zip(window.kernel.iter().zip(&window.dilations)).enumerate()
+    {
+        let reach = (kernel - 1) * dilation + 1;
         let total = match wanted.get(axis) {
-            None => extra[axis] + reach - stride,
+            None => extra + reach - stride,
             Some(wanted) => {
                 let size = image.as_ref().and_then(|image| image.get(axis).copied().flatten());
                 let size = size.ok_or("output_shape for an image whose size is not known")?;
-                stride * (size as i64 - 1) + extra[axis] + reach - wanted
+                (stride.saturating_mul(size as i64 - 1) + extra + reach).saturating_sub(*wanted)
             }
         };
         let total = if wanted.is_empty() { total.max(0) } else { total };
