@@ -77,7 +77,7 @@ mod tests {
         let mut names = Names::new();
         let wishes = ["model/conv2d/BiasAdd:0", "/layer1.0/Conv", "12", "", "for", "train", "é\n\"); import os #"];
         let given: Vec<String> = wishes.iter().map(|wish| names.give(wish)).collect();
-        assert_eq!(given, ["model_conv2d_BiasAdd", "layer1_0_Conv", "x12", "value", "for_1", "train_1", "import_os"]);
+        assert_eq!(given, ["model_conv2d_BiasAdd", "layer1_0_Conv", "x12", "value", "for_1", "train_1", "value_1"]);
         assert_eq!(names.give("12"), "x12_1");
         assert!(names.give(&"a".repeat(500)).len() <= MOST_CHARS);
         assert_eq!(comment("N\nimport os"), "N?import os");
