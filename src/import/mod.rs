@@ -23,6 +23,7 @@ pub mod pickle;
 mod preprocess;
 mod random;
 mod source;
+pub mod tflite;
 
 pub use arrays::NamedArray;
 pub use cifar::CIFAR10_CLASS_NAMES;

@@ -5,7 +5,7 @@ use super::limits::Budget;
 use super::source::{base_name, clean_path, extension, is_litter, stem};
 use super::{
     Dataset, Image, ImportError, KerasOptions, Kind, Limits, NamedArray, Picture, SourceFile, archive, arrays, cifar,
-    cifar_python, convert_keras, detect, names, npy, pickle,
+    cifar_python, convert_keras, detect, names, npy, pickle, tflite,
 };
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -170,11 +170,15 @@ impl<'a> Drop<'a> {
                 let converted = convert_keras(&bytes, &name, &KerasOptions::default())?;
                 self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
             }
+            Kind::Tflite => {
+                let converted = tflite::read(&bytes, &tflite::TfliteOptions::default())?;
+                self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
+            }
             Kind::TorchZip => return Err(torch_refusal(&bytes, &mut self.budget)),
             Kind::Empty | Kind::LfsPointer | Kind::WebPage | Kind::Text | Kind::Unknown => {
                 return self.not_ours(scope, kind, path, bytes);
             }
-            Kind::TorchLegacy | Kind::Safetensors | Kind::Tflite => {
+            Kind::TorchLegacy | Kind::Safetensors => {
                 return Err(model_refusal(kind));
             }
         }
@@ -271,7 +275,7 @@ impl<'a> Drop<'a> {
         // An image or a model whose bytes are not what its name says was meant to be opened, wherever it lies.
         let meant = matches!(
             extension(&path).as_str(),
-            "png" | "jpg" | "jpeg" | "webp" | "bmp" | "onnx" | "npy" | "npz" | "bin" | "h5" | "keras" | "pt"
+            "png" | "jpg" | "jpeg" | "webp" | "bmp" | "onnx" | "npy" | "npz" | "bin" | "h5" | "keras" | "pt" | "tflite"
         );
         if !alone && !meant {
             return Ok(());
@@ -377,7 +381,6 @@ fn external_locations(model: &[u8]) -> Vec<String> {
 
 fn model_refusal(kind: Kind) -> ImportError {
     let advice = match kind {
-        Kind::Tflite => "Convert it with tf2onnx (python -m tf2onnx.convert --tflite) and open the .onnx file.",
         Kind::Safetensors => "It holds weights without a graph: export the whole model to ONNX and open that.",
         _ => "Export it with torch.onnx.export and open the .onnx file.",
     };
