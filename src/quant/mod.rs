@@ -12,6 +12,7 @@ mod lookup_ranges;
 mod lookup_weight;
 mod narrow;
 mod params;
+pub mod table;
 
 pub use dequantized::dequantize_tensor;
 pub use formula::{dequantize, quantize};
