@@ -107,6 +107,12 @@ impl Heap {
         &mut self.objects[id.0]
     }
 
+    /// The objects whose state is no dict of attributes, in the file's order.
+    pub fn with_state(&self) -> Vec<ObjectId> {
+        let ids = self.objects.iter().enumerate().filter(|(_, object)| object.state.is_some());
+        ids.map(|(position, _)| ObjectId(position)).collect()
+    }
+
     /// An attribute of a module: an attribute proper, a parameter, a buffer or a submodule.
     pub fn attribute(&self, id: ObjectId, name: &str) -> Option<Py> {
         let object = self.get(id);
@@ -227,6 +233,9 @@ pub(super) struct Loader<'a, 'b, 'c> {
     pub unread: Vec<String>,
 }
 
+/// What stands for a tensor of which only type and shape were read: a tuple of this name, the type and the dims.
+pub(super) const SHAPE: &str = "shape of a tensor";
+
 /// Values inside of values; module trees are three levels per module.
 const MAX_DEPTH: usize = 150;
 
@@ -321,9 +330,10 @@ impl<'a, 'b, 'c> Loader<'a, 'b, 'c> {
         if let Some(call) = call {
             match rebuild(pickle, call, &mut self.storages, self.budget)? {
                 Rebuilt::Tensor(constant) => return Ok(Py::Tensor(Rc::new(*constant))),
-                Rebuilt::Shape(shape) => {
+                Rebuilt::Shape(shape, kind) => {
                     let shape = shape.iter().map(|&dim| Py::Int(dim as i64)).collect();
-                    return Ok(Py::tuple(vec![Py::Name("shape".into()), Py::tuple(shape)]));
+                    let kind = kind.map_or("float32", |kind| kind.name);
+                    return Ok(Py::tuple(vec![Py::Name(SHAPE.into()), Py::text(kind), Py::tuple(shape)]));
                 }
                 Rebuilt::Same(inner) => {
                     self.made.insert(id, Py::unknown("a parameter that holds itself"));

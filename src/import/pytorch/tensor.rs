@@ -43,8 +43,8 @@ const MAX_RANK: usize = 64;
 /// What rebuilding one call gives.
 pub(super) enum Rebuilt {
     Tensor(Box<Constant>),
-    /// A tensor of which only the shape is known.
-    Shape(Vec<usize>),
+    /// A tensor of which only shape and type are wanted.
+    Shape(Vec<usize>, Option<TorchType>),
     /// Wrapped around another value: a `Parameter`.
     Same(Id),
     /// No tensor, or one of a kind that is not read, in words.
@@ -131,7 +131,7 @@ impl Reader<'_, '_, '_, '_> {
         dtype: Option<&str>,
     ) -> Result<Rebuilt, ImportError> {
         if self.storages.shapes_only() {
-            return Ok(Rebuilt::Shape(self.sizes(size)?));
+            return Ok(Rebuilt::Shape(self.sizes(size)?, storage_ref(self.pickle, storage).and_then(|found| found.kind)));
         }
         let (kind, tensor) = self.elements(storage, offset, size, stride, dtype)?;
         Ok(Rebuilt::Tensor(Box::new(Constant { dtype: kind.name, tensor, quant: None })))
@@ -180,7 +180,7 @@ impl Reader<'_, '_, '_, '_> {
         quantizer: Id,
     ) -> Result<Rebuilt, ImportError> {
         if self.storages.shapes_only() {
-            return Ok(Rebuilt::Shape(self.sizes(size)?));
+            return Ok(Rebuilt::Shape(self.sizes(size)?, storage_ref(self.pickle, storage).and_then(|found| found.kind)));
         }
         let (kind, tensor) = self.elements(storage, offset, size, stride, None)?;
         let wrong = |found: String| broken(found, "a quantizer of per-tensor or per-channel scales");
