@@ -9,6 +9,7 @@ mod error;
 mod feature_maps;
 mod histogram;
 mod layout;
+mod match_tensors;
 mod predictions;
 mod ranges;
 mod sample;
@@ -22,6 +23,7 @@ pub use feature_maps::{
 };
 pub use histogram::{BinFloat, Histogram, HistogramError, histogram, tensor_histogram};
 pub use layout::{Layout, guess_layout};
+pub use match_tensors::{TensorMatch, match_tensors};
 pub use predictions::{OutputFacts, Prediction, Predictions, ScoreKind, argmax, predictions, tensor_predictions};
 pub use ranges::{LayerRange, Span, layer_range};
 pub use sample::Sample;

@@ -19,8 +19,13 @@ pub(super) fn call(machine: &mut Machine<'_>, full_name: &str, args: &Args) -> M
     let first = at(0);
     Ok(Some(match name {
         "annotate" | "unchecked_cast" => at(1),
-        "_unwrap_optional" | "unchecked_unwrap_optional" | "NumToTensor" | "ImplicitTensorToNum" | "ScalarImplicit"
-        | "IntImplicit" | "FloatImplicit" => first,
+        "_unwrap_optional"
+        | "unchecked_unwrap_optional"
+        | "NumToTensor"
+        | "ImplicitTensorToNum"
+        | "ScalarImplicit"
+        | "IntImplicit"
+        | "FloatImplicit" => first,
         "uninitialized" => Py::None,
         "RaiseException" => {
             let what = first.as_text().unwrap_or("an exception").to_owned();
@@ -108,9 +113,7 @@ pub(super) fn call(machine: &mut Machine<'_>, full_name: &str, args: &Args) -> M
         },
         "__contains__" | "in_" => match (first.items(), &first) {
             (Some(items), _) => Py::Bool(items.iter().any(|item| equal(item, &at(1)) == Some(true))),
-            (None, Py::Dict(pairs)) => {
-                Py::Bool(pairs.borrow().iter().any(|(key, _)| equal(key, &at(1)) == Some(true)))
-            }
+            (None, Py::Dict(pairs)) => Py::Bool(pairs.borrow().iter().any(|(key, _)| equal(key, &at(1)) == Some(true))),
             _ => Py::unknown("whether something is in there"),
         },
         "int" | "Int" | "item" => match (&first, first.as_float()) {
@@ -210,8 +213,31 @@ fn numbers(name: &str, args: &Args) -> Option<Py> {
         }
     }
     const KNOWN: [&str; 25] = [
-        "add", "sub", "mul", "div", "truediv", "floordiv", "floor_divide", "mod", "remainder", "pow", "neg", "lt", "le",
-        "gt", "ge", "and", "or", "min", "max", "ceil", "floor", "sqrt", "abs", "round", "__and__",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "truediv",
+        "floordiv",
+        "floor_divide",
+        "mod",
+        "remainder",
+        "pow",
+        "neg",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "and",
+        "or",
+        "min",
+        "max",
+        "ceil",
+        "floor",
+        "sqrt",
+        "abs",
+        "round",
+        "__and__",
     ];
     if !KNOWN.contains(&name) {
         return None;
@@ -384,9 +410,9 @@ pub(super) fn set_item(owner: &Py, key: &Py, value: Py) -> Made<()> {
         }
         Py::List(items) => {
             let mut items = items.borrow_mut();
-            let index = key.as_int().and_then(|index| {
-                usize::try_from(if index < 0 { index + items.len() as i64 } else { index }).ok()
-            });
+            let index = key
+                .as_int()
+                .and_then(|index| usize::try_from(if index < 0 { index + items.len() as i64 } else { index }).ok());
             match index.and_then(|index| items.get_mut(index)) {
                 Some(slot) => {
                     *slot = value;

@@ -32,14 +32,41 @@ pub(super) struct Loaded {
 
 /// Modules of Python whose functions a model file has no use for, and a malicious one has.
 const DANGEROUS: [&str; 31] = [
-    "os", "posix", "nt", "sys", "subprocess", "importlib", "shutil", "socket", "runpy", "pty", "commands", "ctypes",
-    "webbrowser", "code", "codeop", "marshal", "pickle", "_pickle", "multiprocessing", "threading", "_thread", "asyncio",
-    "http", "urllib", "urllib2", "requests", "httplib", "ftplib", "smtplib", "timeit", "pip",
+    "os",
+    "posix",
+    "nt",
+    "sys",
+    "subprocess",
+    "importlib",
+    "shutil",
+    "socket",
+    "runpy",
+    "pty",
+    "commands",
+    "ctypes",
+    "webbrowser",
+    "code",
+    "codeop",
+    "marshal",
+    "pickle",
+    "_pickle",
+    "multiprocessing",
+    "threading",
+    "_thread",
+    "asyncio",
+    "http",
+    "urllib",
+    "urllib2",
+    "requests",
+    "httplib",
+    "ftplib",
+    "smtplib",
+    "timeit",
+    "pip",
 ];
 /// Functions of `builtins` of that kind.
-const DANGEROUS_BUILTINS: [&str; 11] = [
-    "eval", "exec", "execfile", "compile", "open", "file", "input", "__import__", "breakpoint", "globals", "apply",
-];
+const DANGEROUS_BUILTINS: [&str; 11] =
+    ["eval", "exec", "execfile", "compile", "open", "file", "input", "__import__", "breakpoint", "globals", "apply"];
 
 /// Refuses a pickle that names what only an attack needs; gives the other names outside of PyTorch.
 fn foreign(pickle: &Pickle, place: &str) -> Result<Vec<String>, ImportError> {

@@ -211,30 +211,26 @@ impl<'a> Machine<'a> {
                 };
                 self.block(taken, names)
             }
-            Statement::While(condition, body) => {
-                loop {
-                    self.step()?;
-                    let value = self.value(condition, names)?;
-                    match self.truth(&value) {
-                        Some(true) => {}
-                        Some(false) => return Ok(Flow::Next),
-                        None => return Err(Refusal::new(format!("a loop that depends on {}", value.describe()))),
-                    }
-                    match self.block(body, names)? {
-                        Flow::Break => return Ok(Flow::Next),
-                        Flow::Return(value) => return Ok(Flow::Return(value)),
-                        Flow::Next | Flow::Continue => {}
-                    }
+            Statement::While(condition, body) => loop {
+                self.step()?;
+                let value = self.value(condition, names)?;
+                match self.truth(&value) {
+                    Some(true) => {}
+                    Some(false) => return Ok(Flow::Next),
+                    None => return Err(Refusal::new(format!("a loop that depends on {}", value.describe()))),
                 }
-            }
+                match self.block(body, names)? {
+                    Flow::Break => return Ok(Flow::Next),
+                    Flow::Return(value) => return Ok(Flow::Return(value)),
+                    Flow::Next | Flow::Continue => {}
+                }
+            },
             Statement::For(target, items, body) => {
                 let items = self.value(items, names)?;
                 let items = match items {
                     // `range(3)` is a list here.
                     Py::Int(count) => (0..count.clamp(0, MAX_STEPS as i64)).map(Py::Int).collect(),
-                    items => items
-                        .items()
-                        .ok_or_else(|| Refusal::new(format!("a loop over {}", items.describe())))?,
+                    items => items.items().ok_or_else(|| Refusal::new(format!("a loop over {}", items.describe())))?,
                 };
                 for item in items {
                     self.step()?;
@@ -265,9 +261,8 @@ impl<'a> Machine<'a> {
             Expr::Name(name) => _ = names.insert(name.clone(), value),
             Expr::Tuple(targets) | Expr::List(targets) => {
                 let items = value.items().filter(|items| items.len() == targets.len());
-                let items = items.ok_or_else(|| {
-                    Refusal::new(format!("{} for {} names", value.describe(), targets.len()))
-                })?;
+                let items =
+                    items.ok_or_else(|| Refusal::new(format!("{} for {} names", value.describe(), targets.len())))?;
                 for (target, item) in targets.iter().zip(items) {
                     self.assign(target, item, names)?;
                 }
@@ -472,9 +467,8 @@ impl<'a> Machine<'a> {
         let Some(graph) = &mut self.graph else {
             return Err(Refusal::new(format!("{name} outside of forward")));
         };
-        let made = graph::call(graph, name, &args).map_err(|Refusal(why)| {
-            Refusal(if why.contains(name) { why } else { format!("{name}: {why}") })
-        })?;
+        let made = graph::call(graph, name, &args)
+            .map_err(|Refusal(why)| Refusal(if why.contains(name) { why } else { format!("{name}: {why}") }))?;
         match made {
             Some(value) => Ok(value),
             None => self.foreign(name, &args),

@@ -136,8 +136,9 @@ pub(super) fn read_within(
                 let advice = "Check that this is the file you meant.";
                 return Err(ImportError::format("data.pkl", found, "tensors", advice));
             }
-            let document = weights_document(&tensors, name, options.opset)
-                .map_err(|error| ImportError::format("tensors", error.to_string(), "usable tensors", "Save it again."))?;
+            let document = weights_document(&tensors, name, options.opset).map_err(|error| {
+                ImportError::format("tensors", error.to_string(), "usable tensors", "Save it again.")
+            })?;
             let (unsupported, layer_of) = (Vec::new(), Vec::new());
             Converted { document, notes: Vec::new(), unsupported, layer_of, source_tensors: Vec::new() }
         }

@@ -21,8 +21,7 @@ const CONV: &[&str] = &["weight", "bias", "stride", "padding", "dilation", "grou
 const CONV_TRANSPOSE: &[&str] = &["weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"];
 const BATCH_NORM: &[&str] = &["weight", "bias", "running_mean", "running_var", "", "momentum", "eps"];
 const MAX_POOL: &[&str] = &["kernel_size", "stride", "padding", "dilation", "ceil_mode"];
-const AVG_POOL: &[&str] =
-    &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"];
+const AVG_POOL: &[&str] = &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"];
 
 /// The classes of `torch.nn.modules` by their last name.
 fn form(class: &str) -> Option<Form> {
@@ -174,7 +173,9 @@ fn onnx2torch(machine: &mut Machine<'_>, module: ObjectId, class: &str, args: Ar
             });
             match (function, last) {
                 (Some(name), _) => machine.call_name(&name, args),
-                (None, "OnnxGlobalAveragePool") => machine.call_name("torch.adaptive_avg_pool2d", with(vec![Py::Int(1)])),
+                (None, "OnnxGlobalAveragePool") => {
+                    machine.call_name("torch.adaptive_avg_pool2d", with(vec![Py::Int(1)]))
+                }
                 _ => unknown(machine, class, &args),
             }
         }
@@ -182,12 +183,15 @@ fn onnx2torch(machine: &mut Machine<'_>, module: ObjectId, class: &str, args: Ar
             machine.call_name("torch.adaptive_avg_pool2d", with(vec![Py::Int(1)]))
         }
         "OnnxPadStatic" => {
-            let rest = vec![attribute(machine, "pads"), attribute(machine, "mode"), attribute(machine, "constant_value")];
+            let rest =
+                vec![attribute(machine, "pads"), attribute(machine, "mode"), attribute(machine, "constant_value")];
             machine.call_name("torch.pad", with(rest))
         }
         "OnnxReshape" => {
             let shape = match args.positional.get(1) {
-                Some(Py::Tensor(constant)) => constant.tensor.to_i64().map_err(|error| Refusal::new(error.to_string()))?,
+                Some(Py::Tensor(constant)) => {
+                    constant.tensor.to_i64().map_err(|error| Refusal::new(error.to_string()))?
+                }
                 _ => return Err(Refusal::new("a reshape to a shape that is computed")),
             };
             machine.call_name("torch.reshape", with(vec![Py::ints(&shape)]))

@@ -2,9 +2,9 @@
 
 use super::storage::{Storages, storage_ref};
 use super::tensor::{Constant, Rebuilt, rebuild};
+use crate::import::ImportError;
 use crate::import::limits::Budget;
 use crate::import::pickle::{self, Id, Object, Pickle, Value};
-use crate::import::ImportError;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;

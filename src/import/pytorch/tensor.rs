@@ -131,7 +131,10 @@ impl Reader<'_, '_, '_, '_> {
         dtype: Option<&str>,
     ) -> Result<Rebuilt, ImportError> {
         if self.storages.shapes_only() {
-            return Ok(Rebuilt::Shape(self.sizes(size)?, storage_ref(self.pickle, storage).and_then(|found| found.kind)));
+            return Ok(Rebuilt::Shape(
+                self.sizes(size)?,
+                storage_ref(self.pickle, storage).and_then(|found| found.kind),
+            ));
         }
         let (kind, tensor) = self.elements(storage, offset, size, stride, dtype)?;
         Ok(Rebuilt::Tensor(Box::new(Constant { dtype: kind.name, tensor, quant: None })))
@@ -180,7 +183,10 @@ impl Reader<'_, '_, '_, '_> {
         quantizer: Id,
     ) -> Result<Rebuilt, ImportError> {
         if self.storages.shapes_only() {
-            return Ok(Rebuilt::Shape(self.sizes(size)?, storage_ref(self.pickle, storage).and_then(|found| found.kind)));
+            return Ok(Rebuilt::Shape(
+                self.sizes(size)?,
+                storage_ref(self.pickle, storage).and_then(|found| found.kind),
+            ));
         }
         let (kind, tensor) = self.elements(storage, offset, size, stride, None)?;
         let wrong = |found: String| broken(found, "a quantizer of per-tensor or per-channel scales");
@@ -272,9 +278,10 @@ fn contiguous(
     if count == 0 {
         return Ok(Bytes::new());
     }
-    let last = shape.iter().zip(strides).try_fold(offset, |last, (&dim, &stride)| {
-        last.checked_add(dim.checked_sub(1)?.checked_mul(stride)?)
-    });
+    let last = shape
+        .iter()
+        .zip(strides)
+        .try_fold(offset, |last, (&dim, &stride)| last.checked_add(dim.checked_sub(1)?.checked_mul(stride)?));
     let end = last.and_then(|last| dtype.bytes_for(last.checked_add(1)?));
     if end.is_none_or(|end| end > storage.len()) {
         return Err(outside(format!("a tensor of shape {shape:?}, strides {strides:?} from element {offset} on")));

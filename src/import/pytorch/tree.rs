@@ -32,7 +32,8 @@ impl Names {
 pub(super) fn is_state_dict(value: &Py) -> bool {
     let Py::Dict(pairs) = value else { return false };
     let pairs = pairs.borrow();
-    pairs.iter().all(|(key, _)| key.as_text().is_some()) && pairs.iter().any(|(_, value)| matches!(value, Py::Tensor(_)))
+    pairs.iter().all(|(key, _)| key.as_text().is_some())
+        && pairs.iter().any(|(_, value)| matches!(value, Py::Tensor(_)))
 }
 
 /// Whether a value is a model: an object with submodules, parameters or buffers, or one of TorchScript.

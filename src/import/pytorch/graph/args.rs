@@ -35,9 +35,8 @@ impl Args {
     }
 
     pub fn float(&self, position: usize, name: &str) -> Made<Option<f64>> {
-        let read = |value: &Py| {
-            value.as_float().ok_or_else(|| Refusal::new(format!("{} for '{name}'", value.describe())))
-        };
+        let read =
+            |value: &Py| value.as_float().ok_or_else(|| Refusal::new(format!("{} for '{name}'", value.describe())));
         self.get(position, name).map(read).transpose()
     }
 

@@ -132,8 +132,7 @@ pub(super) fn node(
             None => Dim::Unknown,
         };
     }
-    let pads: Vec<i64> =
-        window.padding.iter().map(|pad| pad.0).chain(window.padding.iter().map(|pad| pad.1)).collect();
+    let pads: Vec<i64> = window.padding.iter().map(|pad| pad.0).chain(window.padding.iter().map(|pad| pad.1)).collect();
     let mut attributes: Vec<(&str, Attr)> = vec![
         ("kernel_shape", kernel.into()),
         ("strides", window.stride.clone().into()),
@@ -164,12 +163,7 @@ pub(super) fn linear(graph: &mut Graph, args: &Args) -> Made<ValueId> {
 }
 
 /// Gemm where the input is a matrix, else a product with the weight transposed and a sum.
-pub(super) fn linear_node(
-    graph: &mut Graph,
-    input: ValueId,
-    weight: ValueId,
-    bias: Option<ValueId>,
-) -> Made<ValueId> {
+pub(super) fn linear_node(graph: &mut Graph, input: ValueId, weight: ValueId, bias: Option<ValueId>) -> Made<ValueId> {
     let weight_shape = graph.shape(weight).map(<[Dim]>::to_vec).unwrap_or_default();
     let [out, features] = weight_shape.as_slice() else {
         return Err(Refusal::new("a linear layer whose weight is no matrix"));
@@ -232,4 +226,3 @@ pub(super) fn product_shape(graph: &Graph, left: ValueId, right: ValueId) -> Opt
     };
     Some(batch.iter().chain([rows, columns]).cloned().collect())
 }
-

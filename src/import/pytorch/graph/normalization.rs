@@ -144,4 +144,3 @@ pub(super) fn softmax(graph: &mut Graph, args: &Args, op: &str, wish: &str) -> M
     let name = graph.real(id);
     Ok(graph.emit_like(op, &[&name], wish, &[("axis", dim.into())], id))
 }
-

@@ -152,10 +152,14 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
             let root = unary(graph, input()?, "Sqrt", "rsqrt_root", &[])?;
             unary(graph, &Py::Value(root), "Reciprocal", "rsqrt", &[])?
         }
-        "maximum" | "max" if args.get(1, "other").is_some_and(|other| matches!(other, Py::Value(_) | Py::Tensor(_))) => {
+        "maximum" | "max"
+            if args.get(1, "other").is_some_and(|other| matches!(other, Py::Value(_) | Py::Tensor(_))) =>
+        {
             binary(graph, args, "Max", "maximum")?
         }
-        "minimum" | "min" if args.get(1, "other").is_some_and(|other| matches!(other, Py::Value(_) | Py::Tensor(_))) => {
+        "minimum" | "min"
+            if args.get(1, "other").is_some_and(|other| matches!(other, Py::Value(_) | Py::Tensor(_))) =>
+        {
             binary(graph, args, "Min", "minimum")?
         }
         "relu6" => clip(graph, input()?, Some(0.0), Some(6.0), "relu6")?,
@@ -279,7 +283,8 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
             reshape::slice(graph, input()?, args.int_or(1, "dim", 0)?, Some(start), Some(start + length), 1)?
         }
         "pad" | "constant_pad_nd" => {
-            let (mode, at) = if name == "pad" { (args.text(2, "mode").unwrap_or("constant"), 3) } else { ("constant", 2) };
+            let (mode, at) =
+                if name == "pad" { (args.text(2, "mode").unwrap_or("constant"), 3) } else { ("constant", 2) };
             let pads = args.ints(1, "pad")?.unwrap_or_default();
             reshape::pad(graph, input()?, &pads, mode, args.float_or(at, "value", 0.0)?)?
         }
@@ -294,10 +299,18 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
         "float" => reshape::cast(graph, input()?, DType::Float32)?,
         "long" => reshape::cast(graph, input()?, DType::Int64)?,
         "to" | "_to_copy" => return convert(graph, args),
-        "contiguous" | "clone" | "detach" | "dropout" | "feature_dropout" | "alpha_dropout" | "dropout2d"
-        | "feature_alpha_dropout" | "identity" | "alias" | "lift_fresh_copy" | "positive" => {
-            graph.operand(input()?)?
-        }
+        "contiguous"
+        | "clone"
+        | "detach"
+        | "dropout"
+        | "feature_dropout"
+        | "alpha_dropout"
+        | "dropout2d"
+        | "feature_alpha_dropout"
+        | "identity"
+        | "alias"
+        | "lift_fresh_copy"
+        | "positive" => graph.operand(input()?)?,
         "quantize_per_tensor" => return quantized::quantize_per_tensor(graph, args).map(Some),
         "quantize_per_channel" => return quantized::quantize_per_channel(graph, args).map(Some),
         "dequantize" => {
@@ -400,9 +413,7 @@ fn quantized_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>
             let attributes = [("axis", args.int_or(1, "dim", -1)?.into())];
             quantized::unary_to(graph, args, ("Softmax", "softmax"), &attributes, params)?
         }
-        "sigmoid" => {
-            quantized::unary_to(graph, args, ("Sigmoid", "sigmoid"), &[], quantized::params_at(args, 1, 2)?)?
-        }
+        "sigmoid" => quantized::unary_to(graph, args, ("Sigmoid", "sigmoid"), &[], quantized::params_at(args, 1, 2)?)?,
         "hardswish" => {
             let params = quantized::params_at(args, 1, 2)?;
             let id = graph.operand(args.required(0, "input")?)?;

@@ -145,13 +145,8 @@ pub(super) fn adaptive(graph: &mut Graph, args: &Args, spatial: usize, average: 
             }
         }
     }
-    let window = Window {
-        stride: kernel.clone(),
-        kernel,
-        padding: vec![0; spatial],
-        dilation: vec![1; spatial],
-        ceil: false,
-    };
+    let window =
+        Window { stride: kernel.clone(), kernel, padding: vec![0; spatial], dilation: vec![1; spatial], ceil: false };
     let op = if average { "AveragePool" } else { "MaxPool" };
     pool(graph, &Py::Value(id), op, wish, &window, window.attributes())
 }

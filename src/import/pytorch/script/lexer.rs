@@ -57,8 +57,10 @@ impl Lexer<'_> {
                 '\n' => {
                     self.skip(1);
                     if self.depth == 0 {
-                        if !matches!(self.found.last(), None | Some((Token::Newline | Token::Indent | Token::Dedent, _)))
-                        {
+                        if !matches!(
+                            self.found.last(),
+                            None | Some((Token::Newline | Token::Indent | Token::Dedent, _))
+                        ) {
                             self.push(Token::Newline);
                         }
                         self.line += 1;

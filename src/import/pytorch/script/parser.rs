@@ -624,7 +624,9 @@ def free(x: List[int], k: Optional[int]=None) -> int:
         let (name, methods) = &source.classes[0];
         assert_eq!((name.as_ref(), methods.len(), methods[0].parameters.len()), ("Net", 1, 2));
         assert_eq!(methods[0].body.len(), 4);
-        assert!(matches!(&methods[0].body[0], Statement::Assign(targets, _) if matches!(&targets[0], Expr::Tuple(t) if t.len() == 2)));
+        assert!(
+            matches!(&methods[0].body[0], Statement::Assign(targets, _) if matches!(&targets[0], Expr::Tuple(t) if t.len() == 2))
+        );
         let Statement::If(_, _, otherwise) = &methods[0].body[1] else { panic!() };
         assert!(matches!(&otherwise[0], Statement::If(_, then, last) if then.len() == 1 && last.is_empty()));
         let sum = Expr::Operator("add", vec![Expr::Int(1), Expr::Operator("mul", vec![Expr::Int(2), Expr::Int(-3)])]);
