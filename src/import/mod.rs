@@ -8,6 +8,7 @@ mod archive;
 mod arrays;
 mod cifar;
 mod cifar_python;
+mod converted;
 mod dataset;
 mod detect;
 mod error;
@@ -24,6 +25,7 @@ mod source;
 
 pub use arrays::NamedArray;
 pub use cifar::CIFAR10_CLASS_NAMES;
+pub use converted::{Converted, LayerValues, SourceTensor};
 pub use dataset::{Dataset, ImageSize, Pixels};
 pub use detect::{Kind, detect};
 pub use error::ImportError;

@@ -7,6 +7,7 @@ mod align;
 mod align_pair;
 mod align_view;
 mod attributes;
+mod builder;
 mod core_graph;
 mod document;
 mod error;
@@ -35,6 +36,7 @@ mod wire;
 
 pub use align::{AlignedLayer, Alignment, LayerRef, Unmatched, align};
 pub use attributes::NodeExt;
+pub use builder::{Attr, GraphBuilder, ir_version_for, tensor_to_proto, value_info};
 pub use core_graph::{CoreOp, CoreOperand, Rescale};
 pub use document::Document;
 pub use error::OnnxError;

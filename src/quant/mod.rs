@@ -13,7 +13,9 @@ mod lookup_ranges;
 mod lookup_weight;
 mod narrow;
 mod params;
+pub mod quantizer;
 pub mod scales;
+pub mod table;
 
 pub use dequantized::dequantize_tensor;
 pub use formula::{dequantize, quantize};

@@ -18,5 +18,6 @@ pub use crate::analysis::{
 };
 pub use crate::engine::Semantics;
 pub use crate::import::{Colour, Layout, PixelRange, Preprocess, Resize};
+pub use crate::quant::table::{Change, Clamp, Edit, Grid, GridError, RowMode, TableFormat};
 #[cfg(feature = "engine")]
 pub use serve::serve;

@@ -1,7 +1,7 @@
 //! The float graph while it is changed.
 
-use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
-use crate::onnx::{Document, Facts, OnnxError};
+use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::onnx::{Document, Facts, NodeExt, OnnxError, subgraphs, tensor_from_proto, tensor_to_proto};
 use crate::tensor::{DType, Tensor};
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ impl Graph {
         let mut model = document.proto().clone();
         let graph = model.graph.get_or_insert_with(GraphProto::default);
         let nodes = std::mem::take(&mut graph.node).into_iter().map(Some).collect();
-        let names = |infos: &[crate::onnx::proto::ValueInfoProto]| infos.iter().map(|i| i.name().to_owned()).collect();
+        let names = |infos: &[ValueInfoProto]| infos.iter().map(|i| i.name().to_owned()).collect();
         Graph {
             facts: Facts::of(document),
             inputs: names(&graph.input),
@@ -55,18 +55,17 @@ impl Graph {
 
     /// The data of an initializer.
     pub fn tensor(&self, name: &str) -> Option<Result<Tensor, OnnxError>> {
-        self.initializer(name).map(crate::onnx::tensor_from_proto)
+        self.initializer(name).map(tensor_from_proto)
     }
 
     /// The data of an initializer or of a `Constant` node's `value`.
     pub fn constant(&self, name: &str) -> Option<Tensor> {
-        use crate::onnx::NodeExt;
         if let Some(tensor) = self.tensor(name) {
             return tensor.ok();
         }
         let producer = self.nodes.iter().flatten().find(|node| node.output_name(0) == Some(name))?;
         let value = (producer.op_type() == "Constant").then(|| producer.tensor("value")).flatten()?;
-        crate::onnx::tensor_from_proto(value).ok()
+        tensor_from_proto(value).ok()
     }
 
     pub fn is_graph_input(&self, value: &str) -> bool {
@@ -114,7 +113,7 @@ impl Graph {
     pub fn replace(&mut self, name: &str, tensor: &Tensor) {
         let Some(&at) = self.initializers.get(name) else { return };
         if let Some(old) = self.model.graph.as_mut().and_then(|graph| graph.initializer.get_mut(at)) {
-            *old = crate::quant::quantizer::message(name, tensor);
+            *old = tensor_to_proto(name, tensor);
         }
     }
 
@@ -131,7 +130,7 @@ impl Graph {
 
 /// Whether a subgraph of the node reads a value of that name from outside.
 fn captures(node: &NodeProto, value: &str) -> bool {
-    crate::onnx::subgraphs(node).any(|graph| {
+    subgraphs(node).any(|graph| {
         graph.node.iter().any(|node| node.input.iter().any(|input| input == value) || captures(node, value))
             || graph.output.iter().any(|output| output.name() == value)
     })
@@ -143,7 +142,7 @@ pub(super) fn drop_unread(graph: &mut GraphProto) {
     fn collect(nodes: &[NodeProto], read: &mut HashSet<String>) {
         for node in nodes {
             read.extend(node.input.iter().cloned());
-            for graph in crate::onnx::subgraphs(node) {
+            for graph in subgraphs(node) {
                 collect(&graph.node, read);
                 read.extend(graph.output.iter().map(|output| output.name().to_owned()));
             }

@@ -22,6 +22,8 @@ impl Session {
             move |id, notice| match notice {
                 Notice::Ready => self.engine.set(Engine::Ready),
                 Notice::Progress(progress) => self.show_progress(id, &progress),
+                // A view that wants to see a job grow listens to it; nobody does yet.
+                Notice::Partial(_) => {}
                 // The client turns this one into a crash.
                 Notice::Panicked(_) => {}
             },

@@ -11,6 +11,7 @@ mod exports;
 mod inspect;
 mod model;
 mod open;
+mod playground;
 mod run;
 mod scores;
 mod source;
@@ -44,6 +45,9 @@ pub trait Job {
     /// Tells progress and lets other events in; `false` when the request has been cancelled. Called at least every
     /// few dozen milliseconds by everything that takes long.
     fn checkpoint(&self, job: &str, done: usize, total: usize) -> impl Future<Output = bool>;
+
+    /// Tells what has been found so far; nobody needs to listen.
+    fn partial(&self, _reply: Reply) {}
 }
 
 /// Why a request has no answer.
@@ -116,6 +120,7 @@ impl Service {
             Request::Thumbnail { source, index } => self.thumbnail(source, index),
             Request::ExportActivations(model) => self.export_activations(model, job).await,
             Request::ExportReport => self.export_report(),
+            Request::Playground(request) => self.playground(request, job).await,
         };
         match answered {
             Ok(answer) => answer,

@@ -1,5 +1,9 @@
 //! What the page and the worker say to each other.
 
+mod playground;
+
+pub use playground::*;
+
 use crate::analysis::{ActivationView, Histogram, Inside, ParameterSummary, Predictions, Stats};
 use crate::engine::{Semantics, UnsupportedNode};
 use crate::import::Preprocess;
@@ -46,6 +50,8 @@ pub enum Request {
     ExportActivations(ModelId),
     /// JSON of model cards, quantization parameters and predictions, in the reply's blob.
     ExportReport,
+    /// Something about a quantization table.
+    Playground(PlaygroundRequest),
 }
 
 /// The answer to a [`Request`]. Large bytes travel beside it as a blob.
@@ -72,6 +78,8 @@ pub enum Reply {
         /// Its media type.
         media_type: String,
     },
+    /// Answer to `Playground`.
+    Playground(Box<PlaygroundReply>),
     /// It could not be done; nothing that was open is lost.
     Failed(Vec<Problem>),
     /// The user cancelled it.
@@ -85,6 +93,8 @@ pub enum Notice {
     Ready,
     /// A job goes on.
     Progress(Progress),
+    /// What a job has found so far: the answer it would give now.
+    Partial(Reply),
     /// The worker is about to break down, with the panic's message.
     Panicked(String),
 }
