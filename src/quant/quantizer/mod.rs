@@ -1,0 +1,74 @@
+//! From a float model and calibrated ranges to a quantization table: ONNX Runtime's static quantization.
+//!
+//! [`quantize`] decides which tensors get a scale as `onnxruntime.quantization.quantize_static` (1.23) does, in its QDQ
+//! or its QOperator form, and gives the float graph that the table is for: Relu and Clip that a quantizer's saturation
+//! stands for are gone from it, and a bias that two nodes share has become two. Lowering the table writes the model.
+//!
+//! Where ONNX Runtime's tool changes what a model computes, the result here does not, and a [`Note`] says so.
+
+mod calibrated;
+mod clamp;
+mod error;
+mod graph;
+mod marks;
+mod note;
+mod options;
+mod parameters;
+mod qdq;
+mod qoperator;
+mod rows;
+mod selection;
+
+pub use calibrated::calibration_tensors;
+pub use error::QuantizeError;
+pub use note::Note;
+pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
+
+use crate::onnx::{Document, is_dequantize, is_quantize};
+use crate::quant::table::{QuantTable, TableFormat};
+use graph::Graph;
+use std::collections::BTreeMap;
+
+/// The calibrated range of each tensor: lowest and highest value.
+pub type Ranges = BTreeMap<String, (f32, f32)>;
+
+/// A float model with its table.
+#[derive(Clone, Debug)]
+pub struct Quantized {
+    /// The float graph that the table's rows are for.
+    pub document: Document,
+    /// A row for every quantized tensor.
+    pub table: QuantTable,
+    /// What a reader of the result should know.
+    pub notes: Vec<Note>,
+}
+
+/// Quantizes a float model. `ranges` must hold every activation that is quantized ([`calibration_tensors`] lists what
+/// may be); the model itself is not changed.
+///
+/// Fails for a model that is quantized already, for types that do not go together, and where a range is missing.
+pub fn quantize(
+    document: &Document,
+    ranges: &Ranges,
+    options: &QuantizeOptions,
+) -> Result<Quantized, QuantizeError> {
+    options.check()?;
+    if let Some(node) = document.graph().node.iter().find(|node| is_quantize(node) || is_dequantize(node)) {
+        return Err(QuantizeError::Quantized { node: clamp::node_label(node), op: node.op_type().to_owned() });
+    }
+    let inlined = match document.is_self_contained() {
+        true => document.clone(),
+        false => document.inlined()?,
+    };
+    let mut graph = Graph::of(&inlined);
+    let ranges = calibrated::prepared_ranges(&graph, ranges, options);
+    let mut selection = match options.format {
+        TableFormat::Qdq => qdq::select(&mut graph, &ranges, options),
+        TableFormat::QOperator => qoperator::select(&mut graph, &ranges, options),
+    };
+    let mut parameters = parameters::of(&graph, &selection, &ranges, options)?;
+    let rows = rows::build(&inlined, &graph, &selection, &parameters, options)?;
+    selection.notes.append(&mut parameters.notes);
+    let document = graph.finish(&inlined)?;
+    Ok(Quantized { document, table: QuantTable { rows, format: options.format }, notes: selection.notes })
+}
