@@ -4,9 +4,14 @@
 use super::support::{Case, cases};
 use quantscope::quant::quantizer::quantize;
 
-/// Differences that are ours on purpose.
-fn expected_difference(_case: &str, _line: &str) -> bool {
-    false
+/// Differences that are ours on purpose, by case and by what the line starts with.
+///
+/// onnxruntime's QOperator form drops the Relu behind the graph input `x`, whose range stays that of `x`: its model
+/// computes something else than the float one. Ours keeps it.
+const ON_PURPOSE: &[(&str, &str)] = &[("moves_operator_uint8", "nodes ")];
+
+fn expected_difference(case: &str, line: &str) -> bool {
+    ON_PURPOSE.iter().any(|(of, start)| *of == case && line.starts_with(start))
 }
 
 #[test]

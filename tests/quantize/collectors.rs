@@ -1,6 +1,6 @@
 //! Streaming collectors against `HistogramCollector` and `MinMaxCalibrater`, at once and chunk by chunk.
 
-use super::support::{fixtures, json, npz};
+use super::support::{self, fixtures, json, npz};
 use quantscope::quant::calibrate::{CalibrationMethod, RangeCollector};
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn thresholds_and_histograms() {
     let arrays = npz(&fixtures().join("collectors.npz"));
     let mut wrong = Vec::new();
     for entry in recorded["entries"].as_array().unwrap() {
-        let number = |key: &str| entry[key].as_f64().unwrap();
+        let number = |key: &str| support::number(&entry[key]);
         let (data, name) = (entry["data"].as_str().unwrap(), entry["method"].as_str().unwrap());
         let method = method(&recorded["methods"][name]);
         let label = format!("{data} {name} {}", entry["way"].as_str().unwrap());

@@ -121,7 +121,10 @@ impl GrowingHistogram {
         match (&self.layout, self.side) {
             (Layout::Equal(bins), HistogramSide::Signed) => bins.count(finite, &mut self.counts),
             (Layout::Equal(bins), HistogramSide::Absolute) => bins.count(finite.map(f32::abs), &mut self.counts),
-            (Layout::Edges(edges), _) => count_between(edges, finite.map(f32::abs), &mut self.counts),
+            (Layout::Edges(edges), HistogramSide::Absolute) => {
+                count_between(edges, finite.map(f32::abs), &mut self.counts);
+            }
+            (Layout::Edges(edges), HistogramSide::Signed) => count_between(edges, finite, &mut self.counts),
             _ => {}
         }
     }

@@ -52,3 +52,9 @@ pub(super) fn prepared_ranges(graph: &Graph, ranges: &Ranges, options: &Quantize
     }
     ranges
 }
+
+/// The ranges as [`super::quantize`] uses them: what goes into a quantized Relu or Clip alone has the range that comes
+/// out, and a Softmax gives 0 to 1.
+pub fn adjusted_ranges(document: &Document, ranges: &Ranges, options: &QuantizeOptions) -> Ranges {
+    prepared_ranges(&Graph::of(document), ranges, options)
+}

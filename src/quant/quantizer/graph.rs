@@ -1,7 +1,7 @@
 //! The float graph while it is changed.
 
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use crate::onnx::{Document, Facts, NodeExt, OnnxError, subgraphs, tensor_from_proto, tensor_to_proto};
+use crate::onnx::{Dim, Document, Facts, NodeExt, OnnxError, subgraphs, tensor_from_proto, tensor_to_proto};
 use crate::tensor::{DType, Tensor};
 use std::collections::{HashMap, HashSet};
 
@@ -107,6 +107,34 @@ impl Graph {
             *input = new_name.clone();
         }
         Some(new_name)
+    }
+
+    /// Takes a node out.
+    pub fn remove(&mut self, position: usize) {
+        if let Some(node) = self.nodes.get_mut(position) {
+            *node = None;
+        }
+    }
+
+    /// Adds an initializer under a name that nothing else has.
+    pub fn add_initializer(&mut self, tensor: TensorProto) {
+        let Some(graph) = self.model.graph.as_mut() else { return };
+        self.initializers.insert(tensor.name().to_owned(), graph.initializer.len());
+        graph.initializer.push(tensor);
+    }
+
+    /// A name that no value has: the wish, or the wish with a number behind it.
+    pub fn unused(&self, wish: &str) -> String {
+        let made = |name: &str| self.nodes.iter().flatten().any(|node| node.output.iter().any(|output| output == name));
+        let taken =
+            |name: &str| self.initializers.contains_key(name) || self.inputs.contains(name) || made(name);
+        let numbered = (1usize..).map(|number| format!("{wish}_{number}"));
+        std::iter::once(wish.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
+    }
+
+    /// The dims of a value, where all are known.
+    pub fn known_shape(&self, value: &str) -> Option<Vec<usize>> {
+        self.facts.shape(value)?.iter().map(Dim::known).collect()
     }
 
     /// Replaces the data of an initializer.

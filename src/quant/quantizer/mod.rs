@@ -6,22 +6,33 @@
 //!
 //! Where ONNX Runtime's tool changes what a model computes, the result here does not, and a [`Note`] says so.
 
+mod bias;
 mod calibrated;
 mod clamp;
+mod equalize;
 mod error;
+mod fold;
 mod graph;
 mod marks;
 mod note;
 mod options;
 mod parameters;
+mod prepare;
+mod presets;
 mod qdq;
 mod qoperator;
+mod rounding;
 mod rows;
 mod selection;
 
-pub use calibrated::calibration_tensors;
+pub use calibrated::{adjusted_ranges, calibration_tensors};
+pub use bias::{ChannelMeans, add_to_biases, expected_inputs, weight_error_means};
+pub use equalize::{Equalized, EqualizedPair, equalize};
 pub use error::QuantizeError;
 pub use note::Note;
+pub use prepare::{Folded, PrepareOptions, Prepared, prepare};
+pub use presets::{Preset, complete_for_qnn, presets};
+pub use rounding::{Gram, Window, patches, round_to_data};
 pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
 
 use crate::onnx::{Document, is_dequantize, is_quantize};

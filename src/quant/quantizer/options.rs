@@ -26,6 +26,8 @@ pub struct QuantizeOptions {
     pub per_channel: bool,
     /// Whether weights use about half of the type's numbers, for CPUs whose kernels saturate at 16 bits.
     pub reduce_range: bool,
+    /// Whether activations do so, as PyTorch's fbgemm has it. ONNX Runtime has no such option.
+    pub reduce_activation_range: bool,
     /// A least width of ranges (`MinimumRealRange`).
     pub min_real_range: Option<f32>,
     /// Operator types to quantize; `None` for all that ONNX Runtime's quantizers know.
@@ -85,6 +87,7 @@ impl Default for QuantizeOptions {
             weights_symmetric: None,
             per_channel: false,
             reduce_range: false,
+            reduce_activation_range: false,
             min_real_range: None,
             op_types: None,
             op_types_excluded: BTreeSet::new(),
@@ -142,7 +145,7 @@ impl QuantizeOptions {
         ScaleRule {
             dtype: changed.and_then(|changed| changed.dtype).unwrap_or(self.activation_type),
             symmetric: changed.and_then(|changed| changed.symmetric).unwrap_or(self.activations_symmetric),
-            reduce_range: changed.and_then(|changed| changed.reduce_range).unwrap_or(false),
+            reduce_range: changed.and_then(|changed| changed.reduce_range).unwrap_or(self.reduce_activation_range),
             min_real_range: self.min_real_range,
         }
     }
