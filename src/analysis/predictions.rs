@@ -111,7 +111,8 @@ pub fn tensor_predictions(
     Ok((0..batch).map(|index| predictions(item(index), class_names, most, facts)).collect())
 }
 
-fn score_kind(output: &[f32], facts: OutputFacts) -> ScoreKind {
+/// What the values of an output are: by the graph, or else by the values themselves.
+pub fn score_kind(output: &[f32], facts: OutputFacts) -> ScoreKind {
     let sum: f64 = output.iter().map(|&value| f64::from(value)).sum();
     let rounding = f64::from(facts.quantization_step.unwrap_or(0.0)) / 2.0 * output.len() as f64;
     let look_like_probabilities =

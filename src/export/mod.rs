@@ -4,11 +4,16 @@
 //! the same data every time.
 
 mod csv;
+mod evaluation;
 mod npy;
 mod npz;
 mod report;
 
 pub use csv::{Cell, Table, TableError};
+pub use evaluation::{
+    ClassReport, EVALUATION_SCHEMA_VERSION, EvaluatedModel, EvaluationReport, Thresholds, evaluation_csv,
+    evaluation_html, evaluation_json, evaluation_markdown, recommendation,
+};
 pub use npy::{Conversion, NpyError, NpyFile, npy};
 pub use npz::{Compression, NpzError, NpzFile, npz};
 pub use report::{

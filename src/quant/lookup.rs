@@ -316,7 +316,7 @@ impl Lookup<'_> {
 
 /// The axis that a vector of scales runs along, by the operators' specifications: output channels of a convolution's
 /// weight, rows of a product's left side and columns of its right one.
-fn operator_axis(op: &str, role: &str, transposed: bool) -> i64 {
+pub(super) fn operator_axis(op: &str, role: &str, transposed: bool) -> i64 {
     match (op, role) {
         ("Conv", "weight") => 0,
         ("Gemm", "weight") if transposed => 0,

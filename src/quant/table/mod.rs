@@ -2,10 +2,21 @@
 //!
 //! Files are lifted into it, calibration fills it, the user edits it, and it is lowered to QDQ or QOperator again.
 
+mod absorbed;
+mod codes;
 mod edit;
+mod error;
+mod float_variant;
 mod grid;
+mod lift;
+mod names;
 mod row;
+mod written;
 
 pub use edit::{Change, Edit};
+pub use error::TableError;
+pub use float_variant::FloatVariant;
 pub use grid::{Grid, GridError};
+pub use lift::{Lifted, Written, lift};
 pub use row::{BiasOf, Clamp, ConstantData, QuantTable, Row, RowMode, RowNames, TableFormat};
+pub use written::{WrittenNodes, WrittenRow};

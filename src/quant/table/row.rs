@@ -1,9 +1,11 @@
 //! A row of the table.
 
 use super::grid::Grid;
+use super::written::{WrittenNodes, WrittenRow};
 use crate::quant::TensorKind;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How a quantized model is written in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,13 +24,19 @@ pub struct QuantTable {
     pub rows: Vec<Row>,
     /// How the model was written, and is written again unless told otherwise.
     pub format: TableFormat,
+    /// What the file had besides the rows; lowering gives it back.
+    pub written: Arc<WrittenNodes>,
 }
 
-/// A quantized tensor of the float graph.
+/// A quantized tensor of the float graph. [`Row::new`] makes one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The value of the float graph whose readers see it rounded: a node's output, a graph input or an initializer.
+    /// Where it is an output of the graph, what the outside sees is rounded too.
     pub tensor: String,
+    /// Where `tensor` is a copy (`Identity`, or a second initializer) that lifting made because the value itself has
+    /// readers that do not see it rounded, or a row of its own: the value it copies.
+    pub source: Option<String>,
     /// What it is in the network.
     pub kind: TensorKind,
     /// Where its codes come from.
@@ -48,6 +56,8 @@ pub struct Row {
     pub bias_of: Option<BiasOf>,
     /// The names in the file.
     pub names: RowNames,
+    /// The row as the file has it; `None` where no file had it.
+    pub written: Option<Arc<WrittenRow>>,
 }
 
 /// Where a row's codes come from.
@@ -76,9 +86,12 @@ pub struct ConstantData {
     pub float: Tensor,
     /// Whether `float` is what the integers were made from, and not the integers dequantized.
     pub float_is_original: bool,
-    /// The file's codes in their stored type, which count as long as the row is not edited: integers of 32 bits do not
-    /// survive a way through float32, and a file need not have rounded as we do.
+    /// The file's codes in their stored type, there as long as the row's grid is the file's: integers of 32 bits do
+    /// not survive a way through float32, and a file need not have rounded as we do. `None`: the codes are made from
+    /// `float`.
     pub stored: Option<Tensor>,
+    /// Whether the file keeps the floats, with a `QuantizeLinear` behind them.
+    pub quantized_in_graph: bool,
 }
 
 /// A bias is stored with scale = input scale x weight scale.
@@ -105,6 +118,33 @@ pub struct RowNames {
     pub quantize_node: String,
     /// Node name of DequantizeLinear.
     pub dequantize_node: String,
+}
+
+impl Row {
+    /// An enabled activation row with names by ONNX Runtime's convention; constants fill in `constant`.
+    pub fn new(tensor: impl Into<String>, kind: TensorKind, grid: Grid) -> Row {
+        Row {
+            tensor: tensor.into(),
+            source: None,
+            kind,
+            mode: RowMode::Fixed,
+            grid,
+            enabled: true,
+            absorbed: None,
+            channel_axis: None,
+            constant: None,
+            bias_of: None,
+            names: RowNames::default(),
+            written: None,
+        }
+    }
+}
+
+impl ConstantData {
+    /// The data of a constant that no file has stored yet.
+    pub fn new(float: Tensor) -> ConstantData {
+        ConstantData { float, float_is_original: true, stored: None, quantized_in_graph: false }
+    }
 }
 
 impl QuantTable {

@@ -1,7 +1,9 @@
 //! What the page and the worker say to each other.
 
+mod evaluate;
 mod playground;
 
+pub use evaluate::*;
 pub use playground::*;
 
 use crate::analysis::{ActivationView, Histogram, Inside, ParameterSummary, Predictions, Stats};
@@ -50,6 +52,8 @@ pub enum Request {
     ExportActivations(ModelId),
     /// JSON of model cards, quantization parameters and predictions, in the reply's blob.
     ExportReport,
+    /// Run a classifier on some items of a data set.
+    Evaluate(EvaluateOrder),
     /// Something about a quantization table.
     Playground(PlaygroundRequest),
 }
@@ -78,6 +82,8 @@ pub enum Reply {
         /// Its media type.
         media_type: String,
     },
+    /// Answer to `Evaluate`.
+    Scores(Scores),
     /// Answer to `Playground`.
     Playground(Box<PlaygroundReply>),
     /// It could not be done; nothing that was open is lost.

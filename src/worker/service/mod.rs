@@ -7,6 +7,7 @@ mod activation;
 mod align;
 mod card;
 mod distribution;
+mod evaluate;
 mod exports;
 mod inspect;
 mod model;
@@ -16,12 +17,15 @@ mod run;
 mod scores;
 mod source;
 
-use super::protocol::{Reply, Request, Workspace};
+use super::protocol::{ModelId, Reply, Request, Workspace};
+use crate::onnx::Document;
 use crate::problem::Problem;
 use align::Layout;
 use model::OpenModel;
 use run::{LastRun, Plans};
 use source::OpenSource;
+
+pub use run::fit;
 
 /// A file that came with a request; its bytes are read when they are needed.
 pub struct Attachment(Box<dyn FnOnce() -> Result<Vec<u8>, String>>);
@@ -120,6 +124,7 @@ impl Service {
             Request::Thumbnail { source, index } => self.thumbnail(source, index),
             Request::ExportActivations(model) => self.export_activations(model, job).await,
             Request::ExportReport => self.export_report(),
+            Request::Evaluate(order) => self.evaluate(order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
         };
         match answered {
@@ -146,6 +151,11 @@ impl Service {
             problems,
         };
         (Reply::Workspace(workspace), None)
+    }
+
+    /// The document of an open model.
+    pub fn document(&self, id: ModelId) -> Option<&Document> {
+        self.models.iter().find(|model| model.id == id).map(|model| &model.document)
     }
 
     fn fresh_id(&mut self) -> u32 {
