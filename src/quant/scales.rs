@@ -3,7 +3,7 @@
 //! The rules are those of `onnxruntime.quantization.quant_utils` (1.23), reimplemented: which steps are taken in the
 //! tensor's own float type and which in f64 decides the last bit of a scale and the zero point at a tie.
 
-use super::{Granularity, QuantParams, quantize, scale_indices};
+use super::{Granularity, QuantParams};
 use crate::tensor::{Channels, DType, Tensor, TensorError};
 use half::f16;
 use serde::{Deserialize, Serialize};
@@ -168,44 +168,6 @@ fn round_to(real: DType, value: f64) -> f32 {
     }
 }
 
-/// A float tensor as stored integers: `saturate(round half even(value / scale) + zero point)` over all numbers of the
-/// type, also where the scale was made for fewer.
-pub fn quantize_tensor(tensor: &Tensor, params: &QuantParams) -> Result<Tensor, ScaleError> {
-    let (low, high) = code_bounds(params.dtype)?;
-    let indices = scale_indices(params, tensor.shape())
-        .ok_or(ScaleError::Scales { found: params.scale.len(), expected: tensor.shape().iter().copied().max().unwrap_or(1) })?;
-    let values = tensor.to_f32()?;
-    let code = |(value, index): (&f32, &usize)| match (params.scale.get(*index), params.zero_point.get(*index)) {
-        (Some(&scale), Some(&zero_point)) => quantize(*value, scale, zero_point, low, high),
-        _ => 0,
-    };
-    let codes: Vec<i32> = values.iter().zip(&indices).map(code).collect();
-    integer_tensor(params.dtype, tensor.shape(), &codes)
-}
-
-fn code_bounds(dtype: DType) -> Result<(i32, i32), ScaleError> {
-    let bounds = dtype.int_range().and_then(|(low, high)| Some((i32::try_from(low).ok()?, i32::try_from(high).ok()?)));
-    bounds.ok_or(ScaleError::Type(dtype))
-}
-
-/// Integers in the form in which a tensor of their type keeps them; 4 and 2 bit types are packed, low bits first.
-pub fn integer_tensor(dtype: DType, shape: &[usize], codes: &[i32]) -> Result<Tensor, ScaleError> {
-    let bits = dtype.bits().filter(|_| dtype.int_range().is_some()).ok_or(ScaleError::Type(dtype))?;
-    let bytes: Vec<u8> = match bits {
-        2 | 4 => {
-            let mask = (1u8 << bits) - 1;
-            let pack = |codes: &[i32]| {
-                codes.iter().enumerate().fold(0u8, |byte, (at, &code)| byte | ((code as u8 & mask) << (at * bits)))
-            };
-            codes.chunks(8 / bits).map(pack).collect()
-        }
-        8 => codes.iter().map(|&code| code as u8).collect(),
-        16 => codes.iter().flat_map(|&code| (code as u16).to_le_bytes()).collect(),
-        _ => codes.iter().flat_map(|&code| code.to_le_bytes()).collect(),
-    };
-    Ok(Tensor::new(dtype, shape.to_vec(), bytes.into())?)
-}
-
 /// A bias as int32 with zero point 0 and scale = input scale x weight scale, one f32 product for each scale of the
 /// weight, rounded to the bias's own type. Integers come from a quotient in f64 and saturate.
 ///
@@ -237,7 +199,7 @@ pub fn quantize_bias(bias: &Tensor, params: &QuantParams) -> Result<Tensor, Scal
         steps.clamp(i32::MIN.into(), i32::MAX.into()) as i32
     };
     let codes: Vec<i32> = values.iter().enumerate().map(code).collect();
-    integer_tensor(DType::Int32, bias.shape(), &codes)
+    Ok(Tensor::from_vec(bias.shape().to_vec(), codes)?)
 }
 
 /// Widens the scales of a symmetric weight where the scale of the bias, input scale x weight scale, would be so small
@@ -272,7 +234,8 @@ mod tests {
 
     #[test]
     fn limits_of_every_type() {
-        let limits = |dtype| [(false, false), (true, false), (true, true)].map(|(s, r)| rule(dtype, s, r).limits().unwrap());
+        let limits =
+            |dtype| [(false, false), (true, false), (true, true)].map(|(s, r)| rule(dtype, s, r).limits().unwrap());
         assert_eq!(limits(DType::Int8), [(-128, 127), (-127, 127), (-64, 64)]);
         assert_eq!(limits(DType::Uint8), [(0, 255), (0, 254), (0, 127)]);
         assert_eq!(limits(DType::Int16), [(-32768, 32767), (-32767, 32767), (-16384, 16384)]);
@@ -284,7 +247,8 @@ mod tests {
 
     #[test]
     fn zero_is_in_the_range_and_in_the_codes() {
-        let scale = |dtype, symmetric, low, high| rule(dtype, symmetric, false).scale(low, high, DType::Float32).unwrap();
+        let scale =
+            |dtype, symmetric, low, high| rule(dtype, symmetric, false).scale(low, high, DType::Float32).unwrap();
         assert_eq!(scale(DType::Uint8, false, 1.0, 255.0), (1.0, 0));
         assert_eq!(scale(DType::Int8, false, 0.0, 255.0), (1.0, -128));
         assert_eq!(scale(DType::Int8, true, -1.0, 127.0), (1.0, 0));
@@ -300,7 +264,10 @@ mod tests {
         let wide = ScaleRule { min_real_range: Some(0.255), ..ScaleRule::of(DType::Uint8) };
         assert_eq!(wide.scale(0.0, 0.0, DType::Float32).unwrap(), (0.001, 0));
         for (low, high) in [(f32::NAN, 1.0), (0.0, f32::INFINITY), (f32::MIN, f32::MAX)] {
-            assert!(matches!(ScaleRule::of(DType::Int8).scale(low, high, DType::Float32), Err(ScaleError::Range { .. })));
+            assert!(matches!(
+                ScaleRule::of(DType::Int8).scale(low, high, DType::Float32),
+                Err(ScaleError::Range { .. })
+            ));
         }
         assert!(ScaleRule::of(DType::Int8).scale_of(&[1.0, f32::NAN], DType::Float32).is_err());
         assert_eq!(ScaleRule::of(DType::Int8).scale_of(&[], DType::Float32), Ok((1.0, 0)));
@@ -310,12 +277,11 @@ mod tests {
     fn channels_have_their_own_scales() {
         let weight = Tensor::from_vec(vec![2, 2], vec![127.0f32, -1.0, 0.5, 254.0]).unwrap();
         let params = rule(DType::Int8, true, false).params(&weight, Some(0)).unwrap();
-        assert_eq!((params.scale.as_slice(), params.granularity), (&[1.0, 2.0][..], Granularity::PerChannel { axis: 0 }));
-        assert_eq!(quantize_tensor(&weight, &params).unwrap().to_i64().unwrap(), [127, -1, 0, 127]);
+        assert_eq!(
+            (params.scale.as_slice(), params.granularity),
+            (&[1.0, 2.0][..], Granularity::PerChannel { axis: 0 })
+        );
         assert!(rule(DType::Int8, true, false).params(&weight, Some(2)).is_err());
-        let narrow = rule(DType::Int4, true, false).params(&weight, None).unwrap();
-        let stored = quantize_tensor(&weight, &narrow).unwrap();
-        assert_eq!((stored.bytes().len(), stored.to_i64().unwrap()), (2, vec![4, 0, 0, 7]));
     }
 
     #[test]

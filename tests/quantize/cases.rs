@@ -23,7 +23,10 @@ fn quantize_static_writes_the_same() {
             Ok(quantized) => {
                 let lines = recorded.differences(&quantized, options.format);
                 wrong.extend(
-                    lines.into_iter().filter(|line| !expected_difference(&name, line)).map(|line| format!("{name}: {line}")),
+                    lines
+                        .into_iter()
+                        .filter(|line| !expected_difference(&name, line))
+                        .map(|line| format!("{name}: {line}")),
                 );
             }
         }

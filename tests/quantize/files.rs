@@ -33,7 +33,8 @@ fn check(folder: &Path, float: &str, files: &[(&str, CalibrationMethod, Quantize
         files.iter().map(|(_, method, _)| *method).filter(|method| method.histogram().is_some()).collect();
     let mut second = RangeCollector::with_bounds(&methods, first.bounds()).unwrap();
     if !methods.is_empty() {
-        (0..images.len()).for_each(|index| runner.run(images.image(index), |tensor, values| second.add(tensor, values)));
+        (0..images.len())
+            .for_each(|index| runner.run(images.image(index), |tensor, values| second.add(tensor, values)));
     }
     let mut wrong = Vec::new();
     for (file, method, options) in files {

@@ -30,11 +30,7 @@ fn recorded_ranges(folder: &Path, key: &str) -> BTreeMap<String, (f32, f32)> {
 
 /// Calibrated ranges as the file has them: those of Entropy with 2048 bins were written down after the quantizer had
 /// adjusted them for Relu and Softmax.
-fn as_recorded(
-    folder: &Path,
-    key: &str,
-    ranges: BTreeMap<String, (f32, f32)>,
-) -> BTreeMap<String, (f32, f32)> {
+fn as_recorded(folder: &Path, key: &str, ranges: BTreeMap<String, (f32, f32)>) -> BTreeMap<String, (f32, f32)> {
     match key {
         "entropy_2048_bins_128_quantized" => {
             let model = document(&folder.join("models/resnet8.onnx"));

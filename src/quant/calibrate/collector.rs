@@ -85,9 +85,7 @@ impl RangeCollector {
     fn start(&self, tensor: &str) -> Collected {
         let histogram = |&kind: &HistogramKind| {
             let histogram = match self.known.get(tensor) {
-                Some(bounds) => {
-                    GrowingHistogram::over(kind.side, kind.bins, bounds.range, bounds.smallest_magnitude)
-                }
+                Some(bounds) => GrowingHistogram::over(kind.side, kind.bins, bounds.range, bounds.smallest_magnitude),
                 None => GrowingHistogram::new(kind.side, kind.bins),
             };
             (kind, histogram)
@@ -230,10 +228,7 @@ mod tests {
         let mut collector = RangeCollector::new(&[CalibrationMethod::MinMax]).unwrap();
         assert_eq!(collector.ranges(&CalibrationMethod::MinMax), Err(CalibrationError::NoData));
         collector.add("a", &[1.0, 2.0]);
-        assert_eq!(
-            collector.ranges(&CalibrationMethod::PERCENTILE),
-            Err(CalibrationError::NotCollected("Percentile"))
-        );
+        assert_eq!(collector.ranges(&CalibrationMethod::PERCENTILE), Err(CalibrationError::NotCollected("Percentile")));
         assert_eq!(collector.tensors().collect::<Vec<_>>(), ["a"]);
     }
 

@@ -241,7 +241,10 @@ mod tests {
     fn signed_bins_grow_by_their_own_width() {
         let mut histogram = GrowingHistogram::new(HistogramSide::Signed, 4);
         histogram.add(&[-1.0, 0.0, 0.75, 1.0]);
-        assert_eq!((histogram.edges().unwrap(), histogram.counts()), (&[-1.0, -0.5, 0.0, 0.5, 1.0][..], &[1, 0, 1, 2][..]));
+        assert_eq!(
+            (histogram.edges().unwrap(), histogram.counts()),
+            (&[-1.0, -0.5, 0.0, 0.5, 1.0][..], &[1, 0, 1, 2][..])
+        );
         histogram.add(&[1.25]);
         assert_eq!(histogram.edges().unwrap(), [-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5]);
         assert_eq!(histogram.counts(), [0, 1, 0, 1, 2, 1]);
@@ -261,7 +264,10 @@ mod tests {
         histogram.add(&[-1.0, 2.0, 3.0]);
         assert_eq!((histogram.edges().unwrap(), histogram.counts()), (&[1.0, 2.0, 3.0][..], &[1, 2][..]));
         histogram.add(&[0.5, -4.5]);
-        assert_eq!((histogram.edges().unwrap(), histogram.counts()), (&[1.0, 2.0, 3.0, 4.0, 5.0][..], &[1, 2, 0, 1][..]));
+        assert_eq!(
+            (histogram.edges().unwrap(), histogram.counts()),
+            (&[1.0, 2.0, 3.0, 4.0, 5.0][..], &[1, 2, 0, 1][..])
+        );
         assert_eq!(histogram.range(), Some(ValueRange { low: -4.5, high: 3.0 }));
     }
 
@@ -294,6 +300,9 @@ mod tests {
         histogram.add(&[1.0, -0.5]);
         histogram.add(&[10.0]);
         assert!(histogram.counts().len() <= MOST_BINS);
-        assert_eq!((histogram.counts().iter().sum::<u64>(), histogram.edges().unwrap().len()), (3, histogram.counts().len() + 1));
+        assert_eq!(
+            (histogram.counts().iter().sum::<u64>(), histogram.edges().unwrap().len()),
+            (3, histogram.counts().len() + 1)
+        );
     }
 }

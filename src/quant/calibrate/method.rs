@@ -152,9 +152,7 @@ impl CalibrationMethod {
             CalibrationMethod::Distribution { bins } if bins < 512 => {
                 refuse(format!("{bins} bins"), "a number of 512 or more")
             }
-            CalibrationMethod::SquaredError { steps: 0, .. } => {
-                refuse("0 steps".to_owned(), "a number of 1 or more")
-            }
+            CalibrationMethod::SquaredError { steps: 0, .. } => refuse("0 steps".to_owned(), "a number of 1 or more"),
             _ => Ok(()),
         }
     }

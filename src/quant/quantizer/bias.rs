@@ -7,8 +7,6 @@ use super::error::QuantizeError;
 use super::fold::real_tensor;
 use super::graph::Graph;
 use crate::onnx::{Document, NodeExt};
-use crate::quant::dequantize_tensor;
-use crate::quant::scales::quantize_tensor;
 use crate::quant::table::QuantTable;
 use crate::tensor::Channels;
 use std::collections::BTreeMap;
@@ -27,8 +25,7 @@ impl ChannelMeans {
         if shape.iter().product::<usize>() != values.len() || channels.count == 0 {
             return;
         }
-        let (sums, count) =
-            self.sums.entry(tensor.to_owned()).or_insert_with(|| (vec![0.0; channels.count], 0));
+        let (sums, count) = self.sums.entry(tensor.to_owned()).or_insert_with(|| (vec![0.0; channels.count], 0));
         if sums.len() != channels.count {
             return;
         }
@@ -116,7 +113,9 @@ pub fn expected_inputs(document: &Document) -> BTreeMap<String, Vec<f64>> {
     let read = |name: Option<&str>| document.constant(name?)?.ok()?.to_f64().ok();
     let mut expected = BTreeMap::new();
     for &position in document.index().order() {
-        let Some(node) = document.node(position).filter(|node| node.op_type() == "BatchNormalization") else { continue };
+        let Some(node) = document.node(position).filter(|node| node.op_type() == "BatchNormalization") else {
+            continue;
+        };
         let (Some(scale), Some(mean)) = (read(node.input_name(1)), read(node.input_name(2))) else { continue };
         let Some(output) = node.output_name(0) else { continue };
         for slot in document.index().consumers(output) {
@@ -166,8 +165,7 @@ pub fn weight_error_means(
         let row = table.row(weight).filter(|row| row.enabled);
         let (Some(means), Some(row)) = (inputs.get(input), row) else { continue };
         let Some(constant) = &row.constant else { continue };
-        let stored = constant.stored.clone().or_else(|| quantize_tensor(&constant.float, &row.grid.params).ok());
-        let rounded = stored.and_then(|stored| dequantize_tensor(&row.grid.params, &stored));
+        let rounded = row.seen_constant().and_then(|seen| seen.ok()?.to_f32().ok());
         let (Some(rounded), Ok(float)) = (rounded, constant.float.to_f32()) else { continue };
         let errors: Vec<f64> = rounded.iter().zip(&float).map(|(r, f)| f64::from(*r) - f64::from(*f)).collect();
         let shape = constant.float.shape();

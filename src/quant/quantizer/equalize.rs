@@ -64,10 +64,11 @@ pub fn equalize(document: &Document) -> Result<Equalized, QuantizeError> {
         }
     }
     let label = |graph: &Graph, at: usize| graph.nodes.get(at).and_then(Option::as_ref).map(node_label);
-    let told = pairs.iter().zip(&done).filter(|(_, channels)| **channels > 0).filter_map(|((first, second), channels)| {
-        let (first, second) = (label(&graph, *first)?, label(&graph, *second)?);
-        Some(EqualizedPair { first, second, channels: *channels })
-    });
+    let told =
+        pairs.iter().zip(&done).filter(|(_, channels)| **channels > 0).filter_map(|((first, second), channels)| {
+            let (first, second) = (label(&graph, *first)?, label(&graph, *second)?);
+            Some(EqualizedPair { first, second, channels: *channels })
+        });
     let told: Vec<EqualizedPair> = told.collect();
     let document = if told.is_empty() { inlined } else { graph.finish(&inlined)? };
     Ok(Equalized { document, pairs: told })
@@ -136,10 +137,8 @@ fn equalize_pair(graph: &mut Graph, first: usize, second: usize) -> Option<(usiz
     let of = |channel: usize| factors.get(channel).copied().unwrap_or(1.0);
     v1.iter_mut().enumerate().for_each(|(at, value)| *value /= of(outputs.of(at)));
     v2.iter_mut().enumerate().for_each(|(at, value)| *value *= of(inputs.of_element(at)));
-    let (t1, t2) = (
-        real_tensor(w1.dtype(), w1.shape(), v1.into_iter())?,
-        real_tensor(w2.dtype(), w2.shape(), v2.into_iter())?,
-    );
+    let (t1, t2) =
+        (real_tensor(w1.dtype(), w1.shape(), v1.into_iter())?, real_tensor(w2.dtype(), w2.shape(), v2.into_iter())?);
     if let Some(bias_name) = before.input_name(2) {
         let bias = graph.tensor(bias_name)?.ok()?;
         let values = bias.to_f64().ok()?;

@@ -109,6 +109,25 @@ impl Graph {
         Some(new_name)
     }
 
+    /// Makes a copy of a value in front of the first of these nodes, which read the copy from then on. Returns its name.
+    pub fn copy_for(&mut self, value: &str, readers: &[usize]) -> Option<String> {
+        let first = *readers.iter().min()?;
+        let copy = self.unused(&format!("{value}_copy"));
+        for &reader in readers {
+            let inputs = self.nodes.get_mut(reader)?.as_mut()?.input.iter_mut();
+            inputs.filter(|input| *input == value).for_each(|input| input.clone_from(&copy));
+        }
+        let identity = NodeProto {
+            input: vec![value.to_owned()],
+            output: vec![copy.clone()],
+            name: Some(format!("{copy}_Identity")),
+            op_type: Some("Identity".to_owned()),
+            ..Default::default()
+        };
+        self.nodes.insert(first, Some(identity));
+        Some(copy)
+    }
+
     /// Takes a node out.
     pub fn remove(&mut self, position: usize) {
         if let Some(node) = self.nodes.get_mut(position) {
@@ -126,8 +145,7 @@ impl Graph {
     /// A name that no value has: the wish, or the wish with a number behind it.
     pub fn unused(&self, wish: &str) -> String {
         let made = |name: &str| self.nodes.iter().flatten().any(|node| node.output.iter().any(|output| output == name));
-        let taken =
-            |name: &str| self.initializers.contains_key(name) || self.inputs.contains(name) || made(name);
+        let taken = |name: &str| self.initializers.contains_key(name) || self.inputs.contains(name) || made(name);
         let numbered = (1usize..).map(|number| format!("{wish}_{number}"));
         std::iter::once(wish.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
     }

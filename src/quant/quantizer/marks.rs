@@ -72,6 +72,21 @@ impl Marks {
         self.marks.insert(tensor.to_owned(), (place, mark));
     }
 
+    /// Gives a marked tensor another name, also where others use its scale.
+    pub fn rename(&mut self, old: &str, new: &str) {
+        if let Some(mark) = self.marks.remove(old) {
+            self.marks.insert(new.to_owned(), mark);
+        }
+        for (_, mark) in self.marks.values_mut().filter(|(_, mark)| mark.shared_with.as_deref() == Some(old)) {
+            mark.shared_with = Some(new.to_owned());
+        }
+        for bias in &mut self.biases {
+            for name in [&mut bias.input, &mut bias.weight].into_iter().filter(|name| *name == old) {
+                *name = new.to_owned();
+            }
+        }
+    }
+
     pub fn remove(&mut self, tensor: &str) {
         self.marks.remove(tensor);
     }

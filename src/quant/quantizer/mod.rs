@@ -25,15 +25,15 @@ mod rounding;
 mod rows;
 mod selection;
 
-pub use calibrated::{adjusted_ranges, calibration_tensors};
 pub use bias::{ChannelMeans, add_to_biases, expected_inputs, weight_error_means};
+pub use calibrated::{adjusted_ranges, calibration_tensors};
 pub use equalize::{Equalized, EqualizedPair, equalize};
 pub use error::QuantizeError;
 pub use note::Note;
+pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
 pub use prepare::{Folded, PrepareOptions, Prepared, prepare};
 pub use presets::{Preset, complete_for_qnn, presets};
 pub use rounding::{Gram, Window, patches, round_to_data};
-pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
 
 use crate::onnx::{Document, is_dequantize, is_quantize};
 use crate::quant::table::{QuantTable, TableFormat};
@@ -58,11 +58,7 @@ pub struct Quantized {
 /// may be); the model itself is not changed.
 ///
 /// Fails for a model that is quantized already, for types that do not go together, and where a range is missing.
-pub fn quantize(
-    document: &Document,
-    ranges: &Ranges,
-    options: &QuantizeOptions,
-) -> Result<Quantized, QuantizeError> {
+pub fn quantize(document: &Document, ranges: &Ranges, options: &QuantizeOptions) -> Result<Quantized, QuantizeError> {
     options.check()?;
     if let Some(node) = document.graph().node.iter().find(|node| is_quantize(node) || is_dequantize(node)) {
         return Err(QuantizeError::Quantized { node: clamp::node_label(node), op: node.op_type().to_owned() });
@@ -81,5 +77,6 @@ pub fn quantize(
     let rows = rows::build(&inlined, &graph, &selection, &parameters, options)?;
     selection.notes.append(&mut parameters.notes);
     let document = graph.finish(&inlined)?;
-    Ok(Quantized { document, table: QuantTable { rows, format: options.format }, notes: selection.notes })
+    let table = QuantTable { rows, format: options.format, ..Default::default() };
+    Ok(Quantized { document, table, notes: selection.notes })
 }

@@ -106,16 +106,58 @@ impl Default for QuantizeOptions {
 
 /// What ONNX Runtime's QOperator quantizer knows.
 pub const QOPERATOR_OPS: &[&str] = &[
-    "ArgMax", "Conv", "Gemm", "MatMul", "Add", "Mul", "Relu", "Clip", "LeakyRelu", "Sigmoid", "MaxPool",
-    "GlobalAveragePool", "Split", "Pad", "Reshape", "Squeeze", "Unsqueeze", "Resize", "AveragePool", "Concat",
-    "Softmax", "Where", "Gather", "Transpose", "EmbedLayerNormalization",
+    "ArgMax",
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Mul",
+    "Relu",
+    "Clip",
+    "LeakyRelu",
+    "Sigmoid",
+    "MaxPool",
+    "GlobalAveragePool",
+    "Split",
+    "Pad",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Resize",
+    "AveragePool",
+    "Concat",
+    "Softmax",
+    "Where",
+    "Gather",
+    "Transpose",
+    "EmbedLayerNormalization",
 ];
 
 /// What its QDQ quantizer has rules of its own for. By default both lists are quantized, in either format.
 pub const QDQ_OPS: &[&str] = &[
-    "Conv", "ConvTranspose", "Gemm", "Clip", "Relu", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Resize",
-    "MaxPool", "AveragePool", "Slice", "Pad", "MatMul", "Split", "Gather", "GatherElements", "Where",
-    "InstanceNormalization", "LayerNormalization", "BatchNormalization", "TopK",
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "Clip",
+    "Relu",
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Resize",
+    "MaxPool",
+    "AveragePool",
+    "Slice",
+    "Pad",
+    "MatMul",
+    "Split",
+    "Gather",
+    "GatherElements",
+    "Where",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "BatchNormalization",
+    "TopK",
 ];
 
 impl QuantizeOptions {
@@ -139,9 +181,8 @@ impl QuantizeOptions {
         self.weights_symmetric.unwrap_or(matches!(dtype, DType::Int4 | DType::Int8 | DType::Int16))
     }
 
-    /// The rule for an activation.
-    pub(super) fn activation_rule(&self, tensor: &str) -> ScaleRule {
-        let changed = self.overrides.get(tensor);
+    /// The rule for an activation, with what differs for it.
+    pub(super) fn activation_rule(&self, changed: Option<&TensorOverride>) -> ScaleRule {
         ScaleRule {
             dtype: changed.and_then(|changed| changed.dtype).unwrap_or(self.activation_type),
             symmetric: changed.and_then(|changed| changed.symmetric).unwrap_or(self.activations_symmetric),

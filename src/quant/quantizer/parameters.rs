@@ -7,9 +7,9 @@ use super::marks::{Mark, MarkKind, Marks};
 use super::note::Note;
 use super::options::QuantizeOptions;
 use super::selection::Selection;
-use crate::quant::table::TableFormat;
 use crate::onnx::OnnxError;
 use crate::quant::scales::{ScaleError, ScaleRule, bias_params, widen_for_bias};
+use crate::quant::table::TableFormat;
 use crate::quant::{Granularity, QuantParams};
 use crate::tensor::{DType, Tensor};
 use std::collections::BTreeMap;
@@ -50,12 +50,12 @@ pub(super) fn of(
                 Parameter { params, owner: tensor.to_owned(), constant: Some(data) }
             }
             None => {
-                let mut params = activation_params(graph, tensor, ranges, options)?;
+                let known_as = selection.known_as(tensor);
+                let mut params = activation_params(graph, tensor, known_as, ranges, options)?;
                 if let Some((scale, zero_point)) = mark.fixed {
                     (params.scale, params.zero_point) = (vec![scale], vec![zero_point]);
                 }
-                let owner = selection.renamed.get(tensor).map_or(tensor, String::as_str).to_owned();
-                Parameter { params, owner, constant: None }
+                Parameter { params, owner: known_as.to_owned(), constant: None }
             }
         };
         found.tensors.insert(tensor.to_owned(), parameter);
@@ -70,21 +70,22 @@ pub(super) fn of(
     Ok(found)
 }
 
-/// The parameters of an activation from its range.
+/// The parameters of an activation from its range, which is that of the tensor that it is known as.
 fn activation_params(
     graph: &Graph,
     tensor: &str,
+    known_as: &str,
     ranges: &Ranges,
     options: &QuantizeOptions,
 ) -> Result<QuantParams, QuantizeError> {
-    let rule = options.activation_rule(tensor);
-    let changed = options.overrides.get(tensor);
+    let changed = options.overrides.get(tensor).or_else(|| options.overrides.get(known_as));
+    let rule = options.activation_rule(changed);
     let (scale, zero_point) = match changed.and_then(|changed| changed.params) {
         Some(params) => params,
         None => {
-            let range = changed.and_then(|changed| changed.range).or_else(|| ranges.get(tensor).copied());
-            let (low, high) = range.ok_or_else(|| QuantizeError::NoRange(tensor.to_owned()))?;
-            rule.scale(low, high, graph.dtype(tensor).unwrap_or(DType::Float32))
+            let range = changed.and_then(|changed| changed.range).or_else(|| ranges.get(known_as).copied());
+            let (low, high) = range.ok_or_else(|| QuantizeError::NoRange(known_as.to_owned()))?;
+            rule.scale(low, high, graph.dtype(known_as).unwrap_or(DType::Float32))
                 .map_err(|source| QuantizeError::Scale { tensor: tensor.to_owned(), source })?
         }
     };
@@ -147,7 +148,7 @@ impl Parameters {
             let input = match (marks.get(&mark.input), graph.initializer(&mark.input)) {
                 // The QDQ tool looks at the input's own range, even where its scale is another's.
                 (Some(_), None) if options.format == TableFormat::QOperator => given(self).unwrap_or(1.0),
-                (Some(_), None) => match activation_params(graph, &mark.input, ranges, options) {
+                (Some(_), None) => match activation_params(graph, &mark.input, &mark.input, ranges, options) {
                     Ok(params) => params.scale.first().copied().unwrap_or(1.0),
                     // What shares its scale with another need not be calibrated itself.
                     Err(QuantizeError::NoRange(_)) => continue,
@@ -183,11 +184,8 @@ impl Parameters {
                 let Some(provider) = self.tensors.get(*with) else { return true };
                 // Scales along an axis mean nothing behind an operator that moves axes.
                 if provider.params.granularity == Granularity::PerTensor {
-                    let parameter = Parameter {
-                        params: provider.params.clone(),
-                        owner: provider.owner.clone(),
-                        constant: None,
-                    };
+                    let parameter =
+                        Parameter { params: provider.params.clone(), owner: provider.owner.clone(), constant: None };
                     self.tensors.insert((*tensor).to_owned(), parameter);
                 }
                 false

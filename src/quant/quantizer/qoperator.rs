@@ -27,6 +27,7 @@ pub(super) fn select(graph: &mut Graph, ranges: &Ranges, options: &QuantizeOptio
             marker.selection.integer_nodes.extend(node.output.iter().filter(|name| !name.is_empty()).cloned());
         }
     }
+    marker.copy_for_integers();
     marker.selection
 }
 
@@ -167,6 +168,34 @@ impl Marker<'_> {
         match self.graph.initializer(tensor) {
             Some(_) => self.selection.marks.add(tensor, Mark { axis, dtype, ..Mark::of(MarkKind::Weight) }),
             None => self.activation(tensor),
+        }
+    }
+
+    /// What a float node or the graph's input makes stays float for float readers; integer ones read a copy, which is
+    /// quantized. Constants are read quantized by all.
+    fn copy_for_integers(&mut self) {
+        let marked: Vec<String> =
+            self.selection.marks.in_order().into_iter().map(|(tensor, _)| tensor.to_owned()).collect();
+        for tensor in marked {
+            if self.selection.integer_nodes.contains(&tensor) || self.graph.initializer(&tensor).is_some() {
+                continue;
+            }
+            let integer = |node: &NodeProto| node.output.iter().any(|name| self.selection.integer_nodes.contains(name));
+            let reads = |node: &NodeProto| node.input.contains(&tensor);
+            let nodes = self.graph.nodes.iter().enumerate().filter_map(|(at, node)| Some((at, node.as_ref()?)));
+            let readers: Vec<usize> =
+                nodes.filter(|(_, node)| reads(node) && integer(node)).map(|(at, _)| at).collect();
+            let places = readers.iter().filter_map(|&at| self.graph.nodes.get(at)?.as_ref());
+            let by_integers: usize =
+                places.map(|node| node.input.iter().filter(|input| **input == tensor).count()).sum();
+            if self.graph.readers(&tensor) == by_integers && !self.graph.is_graph_output(&tensor) {
+                continue;
+            }
+            if let Some(copy) = self.graph.copy_for(&tensor, &readers) {
+                self.selection.marks.rename(&tensor, &copy);
+                self.selection.renamed.insert(copy.clone(), tensor.clone());
+                self.selection.copies.insert(copy, tensor);
+            }
         }
     }
 

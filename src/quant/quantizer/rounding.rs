@@ -7,7 +7,8 @@
 
 use crate::quant::QuantParams;
 use crate::quant::scale_indices;
-use crate::quant::scales::{ScaleError, integer_tensor};
+use crate::quant::scales::ScaleError;
+use crate::quant::table::integers;
 use crate::tensor::Tensor;
 
 /// Passes over all weights of a channel at most.
@@ -123,7 +124,8 @@ pub fn round_to_data(weight: &Tensor, params: &QuantParams, grams: &[Gram]) -> R
     let size = values.len() / outputs;
     let mut codes = Vec::with_capacity(values.len());
     for (output, (values, indices)) in values.chunks(size.max(1)).zip(indices.chunks(size.max(1))).enumerate() {
-        let gram = grams.get(output / (outputs / grams.len())).filter(|gram| gram.size == size).ok_or(misfit.clone())?;
+        let gram =
+            grams.get(output / (outputs / grams.len())).filter(|gram| gram.size == size).ok_or(misfit.clone())?;
         let weights = values.iter().zip(indices).map(|(&value, &index)| Rounded {
             value: f64::from(value),
             scale: f64::from(params.scale.get(index).copied().unwrap_or(1.0)),
@@ -131,7 +133,7 @@ pub fn round_to_data(weight: &Tensor, params: &QuantParams, grams: &[Gram]) -> R
         });
         codes.extend(round_row(&weights.collect::<Vec<_>>(), gram, (bounds.0 as f64, bounds.1 as f64)));
     }
-    integer_tensor(params.dtype, weight.shape(), &codes)
+    Ok(integers(params.dtype, weight.shape(), &codes)?)
 }
 
 /// A weight and its grid.
@@ -148,7 +150,7 @@ impl Rounded {
 }
 
 /// Coordinate descent over the weights of one output.
-fn round_row(weights: &[Rounded], gram: &Gram, (low, high): (f64, f64)) -> Vec<i32> {
+fn round_row(weights: &[Rounded], gram: &Gram, (low, high): (f64, f64)) -> Vec<i64> {
     let exact = |weight: &Rounded| weight.value / weight.scale + weight.zero_point;
     let mut codes: Vec<f64> = weights
         .iter()
@@ -185,7 +187,7 @@ fn round_row(weights: &[Rounded], gram: &Gram, (low, high): (f64, f64)) -> Vec<i
             break;
         }
     }
-    codes.into_iter().map(|code| code as i32).collect()
+    codes.into_iter().map(|code| code as i64).collect()
 }
 
 #[cfg(test)]
@@ -219,13 +221,7 @@ mod tests {
         let noise = |seed: usize| ((seed * 7919 + 104_729) % 1009) as f32 / 1009.0 - 0.5;
         let values: Vec<f32> = (0..4 * 18).map(|at| noise(at) * 2.0).collect();
         let weight = Tensor::from_vec(vec![4, 2, 3, 3], values.clone()).unwrap();
-        let window = Window {
-            kernel: [3, 3],
-            strides: [1, 1],
-            dilations: [1, 1],
-            pads_before: [1, 1],
-            output: [6, 6],
-        };
+        let window = Window { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads_before: [1, 1], output: [6, 6] };
         let input: Vec<f32> = (0..72).map(|at| noise(at * 31 + 5) + 0.7).collect();
         let mut gram = Gram::new(18);
         patches(&input, [1, 2, 6, 6], 0..2, &window, 1, |patch| gram.add(patch));
@@ -235,7 +231,8 @@ mod tests {
         let error = |codes: &dyn Fn(usize) -> f64| -> f64 {
             (0..4)
                 .map(|output| {
-                    let off = (0..18).map(|at| codes(output * 18 + at) * f64::from(scale) - f64::from(values[output * 18 + at]));
+                    let off = (0..18)
+                        .map(|at| codes(output * 18 + at) * f64::from(scale) - f64::from(values[output * 18 + at]));
                     gram.error(&off.collect::<Vec<_>>())
                 })
                 .sum()
@@ -250,8 +247,7 @@ mod tests {
 
     #[test]
     fn patches_see_padding_as_zero() {
-        let window =
-            Window { kernel: [2, 1], strides: [1, 1], dilations: [1, 1], pads_before: [1, 0], output: [2, 2] };
+        let window = Window { kernel: [2, 1], strides: [1, 1], dilations: [1, 1], pads_before: [1, 0], output: [2, 2] };
         let mut seen = Vec::new();
         patches(&[1.0, 2.0, 3.0, 4.0], [1, 1, 2, 2], 0..1, &window, 1, |patch| seen.push(patch.to_vec()));
         assert_eq!(seen, [[0.0, 1.0], [0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]);

@@ -8,7 +8,7 @@ use super::selection::Selection;
 use crate::onnx::Document;
 use crate::quant::TensorKind;
 use crate::quant::scales::{ScaleError, quantize_bias};
-use crate::quant::table::{BiasOf, ConstantData, Grid, Row, RowMode, RowNames, TableFormat};
+use crate::quant::table::{BiasOf, ConstantData, Grid, Row, RowNames, TableFormat};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 
@@ -33,13 +33,11 @@ pub(super) fn build(
         let names = match (options.format, &parameter.constant) {
             (_, Some(_)) => constant_names(tensor),
             (TableFormat::Qdq, None) => qdq_names(tensor, &parameter.owner, graph.is_graph_output(tensor)),
-            (TableFormat::QOperator, None) => {
-                let known_as = selection.renamed.get(tensor).map_or(tensor.as_str(), String::as_str);
-                operator_names(tensor, known_as, &parameter.owner)
-            }
+            (TableFormat::QOperator, None) => operator_names(tensor, selection.known_as(tensor), &parameter.owner),
         };
         let mut row = row(tensor, kind, parameter, names)?;
         row.enabled = !options.overrides.get(tensor).is_some_and(|changed| changed.off);
+        row.source = selection.copies.get(tensor).cloned();
         row.absorbed = selection.absorbed.get(tensor).copied();
         if kind == TensorKind::Weight {
             row.channel_axis = channel_axis(graph, tensor, parameter);
@@ -68,20 +66,10 @@ fn scale_error(tensor: &str, source: ScaleError) -> QuantizeError {
 fn row(tensor: &str, kind: TensorKind, parameter: &Parameter, names: RowNames) -> Result<Row, QuantizeError> {
     let dtype = parameter.params.dtype;
     let grid = Grid::of(parameter.params.clone()).ok_or_else(|| scale_error(tensor, ScaleError::Type(dtype)))?;
-    let constant = parameter.constant.as_ref().map(|data| real32(tensor, data)).transpose()?;
-    let constant = constant.map(|float| ConstantData { float, float_is_original: true, stored: None });
-    Ok(Row {
-        tensor: tensor.to_owned(),
-        kind,
-        mode: RowMode::Fixed,
-        grid,
-        enabled: true,
-        absorbed: None,
-        channel_axis: None,
-        constant,
-        bias_of: None,
-        names,
-    })
+    let mut row = Row::new(tensor, kind, grid);
+    row.constant = parameter.constant.as_ref().map(|data| real32(tensor, data)).transpose()?.map(ConstantData::new);
+    row.names = names;
+    Ok(row)
 }
 
 /// The values in float32, which holds every float16 exactly.

@@ -15,14 +15,22 @@ pub(super) struct Selection {
     pub marks: Marks,
     /// Bounds of the activation functions that are gone, by the tensor that they made.
     pub absorbed: BTreeMap<String, Clamp>,
-    /// For the QOperator form: the name under which ONNX Runtime knows a tensor whose activation function is gone.
+    /// For the QOperator form: the name under which ONNX Runtime knows a tensor, where it is another: that of what went
+    /// into an activation function that is gone, and that of what a copy is of.
     pub renamed: BTreeMap<String, String>,
+    /// For the QOperator form: copies that integer nodes read, and what they are copies of.
+    pub copies: BTreeMap<String, String>,
     /// For the QOperator form: what integer nodes make.
     pub integer_nodes: BTreeSet<String>,
     pub notes: Vec<Note>,
 }
 
 impl Selection {
+    /// The name that a tensor's range and its scale go by.
+    pub fn known_as<'a>(&'a self, tensor: &'a str) -> &'a str {
+        self.renamed.get(tensor).map_or(tensor, String::as_str)
+    }
+
     /// Notes that the function between `input` and `output` is gone.
     pub fn absorb(&mut self, input: &str, output: &str, bounds: Clamp) {
         let before = self.absorbed.remove(input);

@@ -13,6 +13,7 @@ mod names;
 mod row;
 mod written;
 
+pub(in crate::quant) use codes::integers;
 pub use edit::{Change, Edit};
 pub use error::TableError;
 pub use float_variant::FloatVariant;
