@@ -6,5 +6,6 @@
 mod cases;
 mod collectors;
 mod files;
+mod improve;
 mod recorded;
 mod support;

@@ -94,12 +94,16 @@ impl Runner {
         Runner { plan, input, tensors }
     }
 
-    /// Runs one input and hands every tensor over.
+    /// Runs one input and hands the elements of every tensor over.
     pub fn run(&mut self, input: Tensor, mut take: impl FnMut(&str, &[f32])) {
+        self.run_shaped(input, |tensor, value| take(tensor, &value.to_f32().unwrap()));
+    }
+
+    /// Runs one input and hands every tensor over.
+    pub fn run_shaped(&mut self, input: Tensor, mut take: impl FnMut(&str, Tensor)) {
         self.plan.run(&[(self.input.clone(), input)]).unwrap();
         for tensor in &self.tensors {
-            let value = self.plan.value(tensor).unwrap_or_else(|| panic!("no value '{tensor}'"));
-            take(tensor, &value.to_f32().unwrap());
+            take(tensor, self.plan.value(tensor).unwrap_or_else(|| panic!("no value '{tensor}'")));
         }
     }
 }

@@ -13,6 +13,7 @@ mod equalize;
 mod error;
 mod fold;
 mod graph;
+mod integer_io;
 mod marks;
 mod note;
 mod options;
@@ -29,6 +30,7 @@ pub use bias::{ChannelMeans, add_to_biases, expected_inputs, weight_error_means}
 pub use calibrated::{adjusted_ranges, calibration_tensors};
 pub use equalize::{Equalized, EqualizedPair, equalize};
 pub use error::QuantizeError;
+pub use integer_io::{IntegerPort, with_integer_io};
 pub use note::Note;
 pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
 pub use prepare::{Folded, PrepareOptions, Prepared, prepare};

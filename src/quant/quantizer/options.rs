@@ -47,6 +47,9 @@ pub struct QuantizeOptions {
     /// Whether the scale of a weight is widened where the bias would not fit int32
     /// (not `QDQDisableWeightAdjustForInt32Bias`).
     pub widen_weight_for_bias: bool,
+    /// Whether the model still takes and gives floats; if not, [`super::with_integer_io`] is applied to what the table
+    /// is lowered to.
+    pub float_io: bool,
     /// Whether operators that hand their input on (Reshape, MaxPool, ...) are quantized even where their input is not
     /// (`ForceQuantizeNoInputCheck`).
     pub force_pass_through: bool,
@@ -97,6 +100,7 @@ impl Default for QuantizeOptions {
             keep_activation_functions: false,
             quantize_bias: true,
             widen_weight_for_bias: true,
+            float_io: true,
             force_pass_through: false,
             channel_axis: BTreeMap::new(),
             overrides: BTreeMap::new(),
