@@ -7,5 +7,6 @@ mod cases;
 mod collectors;
 mod files;
 mod improve;
+mod lowered;
 mod recorded;
 mod support;

@@ -337,3 +337,10 @@ pub fn cases() -> Vec<Case> {
     };
     recorded["cases"].as_object().unwrap().iter().map(case).collect()
 }
+
+/// The extremes that onnxruntime calibrated on the reference images.
+pub fn recorded_minmax(folder: &Path) -> Ranges {
+    let all = json(&folder.join("expected/calibration_ranges.json"));
+    let pairs = all["minmax"].as_object().unwrap().iter();
+    pairs.map(|(t, r)| (t.clone(), (number(&r["low"]) as f32, number(&r["high"]) as f32))).collect()
+}

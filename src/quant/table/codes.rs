@@ -10,12 +10,17 @@ use bytes::Bytes;
 
 impl Grid {
     /// The codes of real values of this shape: `saturate(round_half_even(x / scale) + zero_point)` into the codes the
-    /// grid may use, each element with its own scale; packed in the grid's stored type.
+    /// grid may use, each element with its own scale; packed in the grid's stored type. The quotient of int32 codes is
+    /// taken in f64, as ONNX Runtime's quantizer does it for biases: f32 has no room for them.
     pub fn quantize(&self, values: &[f32], shape: &[usize]) -> Result<Tensor, TensorError> {
         let (low, high) = self.codes();
         let codes: Option<Vec<i64>> = scale_indices(&self.params, shape).and_then(|indices| {
             let code = |(&value, index): (&f32, usize)| {
                 let (scale, zero_point) = (*self.params.scale.get(index)?, *self.params.zero_point.get(index)?);
+                if self.params.dtype == DType::Int32 {
+                    let steps = (f64::from(value) / f64::from(scale)).round_ties_even() + f64::from(zero_point);
+                    return Some(steps.clamp(low.into(), high.into()) as i64);
+                }
                 Some(i64::from(quantize(value, scale, zero_point, low, high)))
             };
             values.iter().zip(indices).map(code).collect()

@@ -121,7 +121,7 @@ impl<'a> Lift<'a> {
         let Some(node) = self.document.node(position) else { return Ok(()) };
         match self.plan.parts.get(&position) {
             None => self.keep(node),
-            Some(Part::Quantize(grid)) => self.quantize(position, node, grid)?,
+            Some(Part::Quantize(grid)) => self.quantize(node, grid)?,
             Some(Part::Dequantize) => self.dequantize(node),
             Some(Part::DequantizeConstant(grid)) => {
                 let stored = node.input_name(0).unwrap_or_default();
@@ -130,7 +130,7 @@ impl<'a> Lift<'a> {
                 self.hand_on(node.output_name(0).unwrap_or_default(), &tensor);
             }
             Some(Part::Transparent) => self.transparent(node),
-            Some(Part::Operator(parts)) => self.operator(position, node, parts)?,
+            Some(Part::Operator(parts)) => self.operator(node, parts)?,
             Some(Part::Dynamic(pattern)) => self.dynamic(pattern)?,
             Some(Part::Absorbed) => {}
         }
@@ -207,7 +207,7 @@ impl<'a> Lift<'a> {
 
     /// A lifted `QuantizeLinear`: a row on the value it reads, or on a copy of that where the value has other readers
     /// or a row already.
-    fn quantize(&mut self, position: usize, node: &NodeProto, grid: &Grid) -> Result<(), TableError> {
+    fn quantize(&mut self, node: &NodeProto, grid: &Grid) -> Result<(), TableError> {
         self.consume(node);
         let (value, stored) = (node.input_name(0).unwrap_or_default(), node.output_name(0).unwrap_or_default());
         let known = self.made.get(value).into_iter().flatten().find(|(made, _)| made == grid);
@@ -256,7 +256,6 @@ impl<'a> Lift<'a> {
         self.made.entry(value.to_owned()).or_default().push((grid.clone(), tensor.clone()));
         self.reals.insert(stored.to_owned(), tensor);
         self.add_row(row, value);
-        let _ = position;
         Ok(())
     }
 
@@ -284,6 +283,9 @@ impl<'a> Lift<'a> {
             let name = self.real_name(output);
             self.reals.insert(output.clone(), name.clone());
             *output = name;
+        }
+        if let Some(output) = copy.output_name(0) {
+            self.written.operators.insert(output.to_owned(), node.clone());
         }
         self.nodes.push(copy);
     }

@@ -38,6 +38,11 @@ impl Names {
         self.taken.insert(name.to_owned());
     }
 
+    /// Gives a name back.
+    pub fn release(&mut self, name: &str) {
+        self.taken.remove(name);
+    }
+
     /// The name wished for, or with a number behind it where it is taken; taken from now on.
     pub fn fresh(&mut self, wish: &str) -> String {
         let numbered = (1usize..).map(|number| format!("{wish}_{number}"));

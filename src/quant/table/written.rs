@@ -24,7 +24,7 @@ pub struct WrittenRow {
 /// Nodes that lifting replaced by float operators, and declarations it took out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WrittenNodes {
-    /// The QLinear operator by the float operator's output.
+    /// The QLinear operator, or the operator that moved integers, by the float operator's output.
     pub operators: HashMap<String, NodeProto>,
     /// The nodes of an integer operator and its rescaling by the float operator's output: the operator, the cast, the
     /// product of the scales where it is a node, the product with it.

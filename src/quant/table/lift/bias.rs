@@ -4,12 +4,9 @@ use super::Lift;
 use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
 use crate::quant::TensorKind;
-use crate::quant::table::row::{BiasOf, Row, RowMode};
-use crate::tensor::DType;
+use crate::quant::table::bias::follows;
+use crate::quant::table::row::{BiasOf, Row};
 use std::collections::HashMap;
-
-/// A file's product of the two scales may be rounded differently in its last bits.
-const SCALE_TOLERANCE: f32 = 1e-6;
 
 /// Operators that hand a value on, so that the scale in front of them is that of what comes out.
 const PASSING: [&str; 7] = ["Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "MaxPool"];
@@ -66,17 +63,4 @@ fn behind<'a>(
         value = makers.get(value).filter(|maker| PASSING.contains(&maker.op_type()))?.input_name(0)?;
     }
     None
-}
-
-/// Whether a row is an int32 constant with scale = input scale x weight scale and zero point 0.
-fn follows(bias: &Row, input: &Row, weight: &Row) -> bool {
-    let (params, weights) = (&bias.grid.params, &weight.grid.params.scale);
-    let [input_scale] = input.grid.params.scale.as_slice() else { return false };
-    let near = |(found, weight): (&f32, &f32)| (found - input_scale * weight).abs() <= found.abs() * SCALE_TOLERANCE;
-    params.dtype == DType::Int32
-        && input.mode == RowMode::Fixed
-        && bias.constant.is_some()
-        && params.zero_point.iter().all(|&zero_point| zero_point == 0)
-        && (params.scale.len() == weights.len() || weights.len() == 1)
-        && params.scale.iter().zip(weights.iter().cycle()).all(near)
 }

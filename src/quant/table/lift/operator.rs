@@ -84,8 +84,7 @@ pub(super) fn bias(
 
 impl Lift<'_> {
     /// Writes the float operator and the rows of its operands and its result.
-    pub fn operator(&mut self, position: usize, node: &NodeProto, parts: &OperatorParts) -> Result<(), TableError> {
-        let _ = position;
+    pub fn operator(&mut self, node: &NodeProto, parts: &OperatorParts) -> Result<(), TableError> {
         self.consume(node);
         let name = |at: usize| node.input_name(at);
         let mut inputs = Vec::new();

@@ -6,6 +6,7 @@ use crate::onnx::proto::NodeProto;
 use crate::onnx::{Dim, Document, Facts, NodeExt, Signature, is_dequantize, is_quantize, subgraphs};
 use crate::quant::lookup_params::{ScaleUse, read_params};
 use crate::quant::table::Grid;
+use crate::quant::table::transparent::moves_integers;
 use crate::quant::{Granularity, Parameters};
 use crate::tensor::DType;
 use std::collections::{HashMap, HashSet};
@@ -56,27 +57,6 @@ pub(super) struct Plan {
     outside: HashMap<String, String>,
     pub as_written: Vec<Written>,
 }
-
-/// Operators that move elements about, or pick some, without making new ones (with one scale for all elements).
-const TRANSPARENT: [&str; 17] = [
-    "Reshape",
-    "Transpose",
-    "Flatten",
-    "Squeeze",
-    "Unsqueeze",
-    "MaxPool",
-    "Slice",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "Identity",
-    "Split",
-    "Expand",
-    "Tile",
-    "DepthToSpace",
-    "SpaceToDepth",
-    "GlobalMaxPool",
-];
 
 /// Operators that compute with integers and scales.
 const QUANTIZING: [&str; 8] = [
@@ -204,15 +184,10 @@ impl Plan {
         }
         let stored = node.input_name(0).and_then(|stored| self.grids.get(stored)).cloned();
         if let Some(grid) = stored
-            && node.domain_name().is_empty()
-            && TRANSPARENT.contains(&node.op_type())
+            && moves_integers(node)
         {
-            let values = if matches!(node.op_type(), "Split") { usize::MAX } else { 1 };
             if grid.params.granularity != Granularity::PerTensor {
                 return Err("it moves integers that have several scales".to_owned());
-            }
-            if node.output.iter().skip(values).any(|output| !output.is_empty()) {
-                return Err("it gives more than the moved integers".to_owned());
             }
             let scale = node.input_name(0).and_then(|stored| self.scales.get(stored)).cloned();
             for output in node.output.iter().filter(|output| !output.is_empty()) {
