@@ -1,7 +1,7 @@
 //! The table lowered: the very nodes and initializers that quantize_static writes.
 
 use super::support::{Case, Recorded, cases, document, reference};
-use quantscope::quant::quantizer::quantize;
+use quantscope::quant::quantizer::{Note, quantize};
 use quantscope::quant::table::{TableFormat, lower};
 use std::collections::{BTreeMap, BTreeSet};
 

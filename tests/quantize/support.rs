@@ -156,7 +156,9 @@ impl Recorded {
         let initializer = |(name, tensor): (&String, &Value)| {
             let numbers = |key: &str| tensor[key].as_array().unwrap().iter().map(number);
             let dims = numbers("dims").map(|dim| dim as usize).collect();
-            (name.clone(), (tensor["dtype"].as_str().unwrap().to_owned(), dims, numbers("values").collect()))
+            let dtype = tensor["dtype"].as_str().unwrap();
+            let dtype = if dtype == "float" { "float32" } else { dtype };
+            (name.clone(), (dtype.to_owned(), dims, numbers("values").collect()))
         };
         Recorded {
             nodes: case["nodes"].as_array().unwrap().iter().map(node).collect(),

@@ -154,7 +154,7 @@ impl GrowingHistogram {
                 self.counts = self.counts.chunks(2).map(|pair| pair.iter().sum()).collect();
                 continue;
             }
-            if !(total <= MOST_BINS as f64) {
+            if total.is_nan() || total > MOST_BINS as f64 {
                 self.layout = Layout::Refused(CalibrationError::Bins { bins: MOST_BINS, low: -reach, high: reach });
                 return;
             }
@@ -189,7 +189,7 @@ impl GrowingHistogram {
         let start = last + width;
         // numpy.arange(start, reach + width, width), with its own rounding of the count and of the step.
         let count = f64::from(((reach + width) - start) / width).ceil().max(0.0);
-        if !(count + edges.len() as f64 <= MOST_BINS as f64) || start <= last {
+        if count.is_nan() || count + edges.len() as f64 > MOST_BINS as f64 || start <= last {
             self.layout = Layout::Refused(CalibrationError::Bins { bins: MOST_BINS, low: first, high: reach });
             return;
         }

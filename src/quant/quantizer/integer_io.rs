@@ -31,7 +31,7 @@ pub fn with_integer_io(document: &Document) -> Result<(Document, Vec<IntegerPort
         let name = graph.input.get(at).map(|input| input.name().to_owned()).unwrap_or_default();
         let readers: Vec<usize> = readers(graph, &name);
         let (1, Some(&position)) = (readers.len(), readers.first()) else { continue };
-        let Some(node) = graph.node.get(position).cloned().filter(|node| is_quantize(node)) else { continue };
+        let Some(node) = graph.node.get(position).cloned().filter(is_quantize) else { continue };
         let (Some(stored), false) = (node.output_name(0), is_output(graph, &name)) else { continue };
         if is_output(graph, stored) || node.input_name(0) != Some(name.as_str()) {
             continue;

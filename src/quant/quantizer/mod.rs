@@ -78,6 +78,8 @@ pub fn quantize(document: &Document, ranges: &Ranges, options: &QuantizeOptions)
     let mut parameters = parameters::of(&graph, &selection, &ranges, options)?;
     let rows = rows::build(&inlined, &graph, &selection, &parameters, options)?;
     selection.notes.append(&mut parameters.notes);
+    let beyond = rows.iter().filter(|row| row.enabled && !row.covers_absorbed());
+    selection.notes.extend(beyond.map(|row| Note::ClampRemains { tensor: row.tensor.clone() }));
     let document = graph.finish(&inlined)?;
     let table = QuantTable { rows, format: options.format, ..Default::default() };
     Ok(Quantized { document, table, notes: selection.notes })

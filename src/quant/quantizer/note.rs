@@ -23,6 +23,12 @@ pub enum Note {
         /// The node.
         node: String,
     },
+    /// The codes of a tensor reach beyond the activation function that is gone, so that lowering writes a Clip. ONNX
+    /// Runtime does without.
+    ClampRemains {
+        /// The tensor.
+        tensor: String,
+    },
     /// The scale of a weight was widened, so that its bias fits int32.
     WeightWidened {
         /// The weight.
@@ -46,6 +52,9 @@ impl fmt::Display for Note {
             Note::ClipKept { node } => write!(f, "'{node}' stays in the graph: its bounds are not constant"),
             Note::ActivationKept { node } => {
                 write!(f, "'{node}' stays in the graph: others read its input before the activation function")
+            }
+            Note::ClampRemains { tensor } => {
+                write!(f, "'{tensor}' is clipped before it is rounded: its codes reach beyond the activation function")
             }
             Note::WeightWidened { weight, bias } => {
                 write!(f, "the scale of '{weight}' is widened, so that the bias '{bias}' fits int32")

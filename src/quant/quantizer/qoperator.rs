@@ -82,7 +82,7 @@ impl Marker<'_> {
             }
             "Split" if floats && self.known(&[input], input) => {
                 self.activation(input);
-                node.output.iter().for_each(|output| self.shared(output, input));
+                node.output.iter().for_each(|output| self.moved(output, input));
                 true
             }
             "Gather" if floats && self.graph.initializer(input).is_some() => {
@@ -90,16 +90,23 @@ impl Marker<'_> {
                 self.shared(output, input);
                 true
             }
-            "Reshape" | "Transpose" | "Squeeze" | "Unsqueeze" if floats && marked => self.pass(output, input),
-            "MaxPool" if floats && marked && opset >= 12 => self.pass(output, input),
-            "Resize" | "Pad" if floats && marked && opset >= 11 => self.pass(output, input),
+            "Reshape" | "Transpose" | "Squeeze" | "Unsqueeze" if floats && marked => self.moved(output, input),
+            "MaxPool" if floats && marked && opset >= 12 => self.moved(output, input),
+            "Resize" | "Pad" if floats && marked && opset >= 11 => {
+                self.shared(output, input);
+                true
+            }
             "ArgMax" if marked => true,
             _ => false,
         }
     }
 
-    fn pass(&mut self, output: &str, input: &str) -> bool {
+    /// The output of an operator that moves integers about.
+    fn moved(&mut self, output: &str, input: &str) -> bool {
         self.shared(output, input);
+        if !output.is_empty() && self.graph.initializer(input).is_none() {
+            self.selection.moved.insert(output.to_owned(), input.to_owned());
+        }
         true
     }
 
@@ -193,6 +200,9 @@ impl Marker<'_> {
             }
             if let Some(copy) = self.graph.copy_for(&tensor, &readers) {
                 self.selection.marks.rename(&tensor, &copy);
+                for before in self.selection.moved.values_mut().filter(|before| **before == tensor) {
+                    before.clone_from(&copy);
+                }
                 self.selection.renamed.insert(copy.clone(), tensor.clone());
                 self.selection.copies.insert(copy, tensor);
             }
@@ -218,6 +228,10 @@ impl Marker<'_> {
         self.selection.marks.remove(input);
         self.selection.marks.add(output, mark);
         self.selection.integer_nodes.remove(input);
+        if let Some(before) = self.selection.moved.remove(input) {
+            // The row has to say what is clamped.
+            self.selection.marks.replace(output, Mark { shared_with: Some(before), ..Mark::of(MarkKind::Activation) });
+        }
         self.selection.absorb(input, output, bounds);
         let original = self.selection.renamed.remove(input).unwrap_or_else(|| input.to_owned());
         self.selection.renamed.insert(output.to_owned(), original);

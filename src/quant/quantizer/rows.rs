@@ -22,7 +22,8 @@ pub(super) fn build(
 ) -> Result<Vec<Row>, QuantizeError> {
     let kinds = crate::quant::lookup::kinds(document);
     let mut rows = Vec::new();
-    for (tensor, parameter) in &parameters.tensors {
+    let own_row = |tensor: &str| !selection.moved.contains_key(tensor);
+    for (tensor, parameter) in parameters.tensors.iter().filter(|(tensor, _)| own_row(tensor)) {
         let kind = match &parameter.constant {
             None => TensorKind::Activation,
             Some(_) => match kinds.get(tensor) {
@@ -47,7 +48,7 @@ pub(super) fn build(
     for mark in &selection.marks.biases {
         let Some(parameter) = parameters.biases.get(&mark.bias) else { continue };
         let mut row = row(&mark.bias, TensorKind::Bias, parameter, bias_names(&mark.bias))?;
-        row.bias_of = Some(BiasOf { input: mark.input.clone(), weight: mark.weight.clone() });
+        row.bias_of = Some(BiasOf { input: selection.row_of(&mark.input).to_owned(), weight: mark.weight.clone() });
         if let (Some(constant), Some(bias)) = (&mut row.constant, &parameter.constant) {
             let stored = quantize_bias(bias, &parameter.params);
             constant.stored = Some(stored.map_err(|source| scale_error(&mark.bias, source))?);
@@ -137,7 +138,7 @@ fn operator_names(tensor: &str, known_as: &str, owner: &str) -> RowNames {
         zero_point: format!("{owner}_zero_point"),
         quantized: format!("{known_as}_quantized"),
         dequantized: tensor.to_owned(),
-        quantize_node: format!("{tensor}_QuantizeLinear"),
+        quantize_node: format!("{known_as}_QuantizeLinear"),
         dequantize_node: format!("{tensor}_DequantizeLinear"),
     }
 }

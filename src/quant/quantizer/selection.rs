@@ -18,6 +18,9 @@ pub(super) struct Selection {
     /// For the QOperator form: the name under which ONNX Runtime knows a tensor, where it is another: that of what went
     /// into an activation function that is gone, and that of what a copy is of.
     pub renamed: BTreeMap<String, String>,
+    /// For the QOperator form: what comes out of operators that move integers about, and what went in. They have no rows
+    /// of their own: their integers are those that went in.
+    pub moved: BTreeMap<String, String>,
     /// For the QOperator form: copies that integer nodes read, and what they are copies of.
     pub copies: BTreeMap<String, String>,
     /// For the QOperator form: what integer nodes make.
@@ -29,6 +32,19 @@ impl Selection {
     /// The name that a tensor's range and its scale go by.
     pub fn known_as<'a>(&'a self, tensor: &'a str) -> &'a str {
         self.renamed.get(tensor).map_or(tensor, String::as_str)
+    }
+
+    /// The tensor whose row says what the integers of this one mean.
+    pub fn row_of<'a>(&'a self, tensor: &'a str) -> &'a str {
+        let mut tensor = tensor;
+        // Each step goes back to an earlier node, so that there are no more steps than entries.
+        for _ in 0..=self.moved.len() {
+            match self.moved.get(tensor) {
+                Some(before) => tensor = before,
+                None => break,
+            }
+        }
+        tensor
     }
 
     /// Notes that the function between `input` and `output` is gone.
