@@ -8,7 +8,9 @@ mod extract;
 mod files;
 mod inspect;
 mod job;
+mod quantize;
 mod run;
+mod sqnr;
 
 use crate::problem::Problem;
 use clap::{Parser, Subcommand};
@@ -33,6 +35,10 @@ enum Command {
     Extract(extract::Extract),
     /// Run a model on an array and write what it gives.
     Run(run::Run),
+    /// Quantize a float model as ONNX Runtime's quantize_static does.
+    Quantize(quantize::Quantize),
+    /// Error of every quantized tensor: local (its own rounding) and cumulative (against the float model).
+    Sqnr(sqnr::Sqnr),
     /// Accuracy of models on a data set, overall and per class.
     Evaluate(evaluate::Evaluate),
 }
@@ -56,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(command) => command.run(json),
         Command::Extract(command) => command.run(json),
         Command::Run(command) => command.run(json),
+        Command::Quantize(command) => command.run(json),
+        Command::Sqnr(command) => command.run(json),
         Command::Evaluate(command) => command.run(json),
     };
     match outcome {

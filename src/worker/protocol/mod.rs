@@ -2,9 +2,11 @@
 
 mod evaluate;
 mod playground;
+mod quantize;
 
 pub use evaluate::*;
 pub use playground::*;
+pub use quantize::*;
 
 use crate::analysis::{ActivationView, Histogram, Inside, ParameterSummary, Predictions, Stats};
 use crate::engine::{Semantics, UnsupportedNode};
@@ -59,6 +61,8 @@ pub enum Request {
         /// The other one.
         second: ModelId,
     },
+    /// Quantize a float model; the file is in the reply's blob.
+    Quantize(Box<QuantizeOrder>),
     /// Run a classifier on some items of a data set.
     Evaluate(EvaluateOrder),
     /// Something about a quantization table.
@@ -91,6 +95,8 @@ pub enum Reply {
     },
     /// Answer to `Parting`; `None` where no layer of both has been run.
     Parting(Option<Parting>),
+    /// Answer to `Quantize`.
+    Quantized(QuantizedFile),
     /// Answer to `Evaluate`.
     Scores(Scores),
     /// Answer to `Playground`.

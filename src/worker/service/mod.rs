@@ -13,6 +13,7 @@ mod inspect;
 mod model;
 mod open;
 mod playground;
+mod quantize;
 mod run;
 mod scores;
 mod source;
@@ -126,6 +127,7 @@ impl Service {
             Request::ExportActivations(model) => self.export_activations(model, job).await,
             Request::ExportReport => self.export_report(),
             Request::Parting { first, second } => self.parting(first, second),
+            Request::Quantize(order) => self.quantize(*order, job).await,
             Request::Evaluate(order) => self.evaluate(order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
         };
