@@ -82,7 +82,9 @@ impl Marker<'_> {
             }
             "Split" if floats && self.known(&[input], input) => {
                 self.activation(input);
-                node.output.iter().for_each(|output| self.moved(output, input));
+                for output in &node.output {
+                    self.moved(output, input);
+                }
                 true
             }
             "Gather" if floats && self.graph.initializer(input).is_some() => {
