@@ -109,7 +109,7 @@ impl ScaleRule {
             (low, high) = (-reach, reach);
         }
         let width = round_to(real, f64::from(high) - f64::from(low));
-        let scale = f64::from(width) / f64::from(highest - lowest);
+        let (scale, zero_point) = spread(low.into(), width.into(), lowest, highest);
         let tiny = if real == DType::Float16 { TINY_F16 } else { f64::from(f32::MIN_POSITIVE) };
         if !scale.is_finite() {
             return Err(ScaleError::Range { low, high });
@@ -119,7 +119,7 @@ impl ScaleRule {
         }
         let zero_point = match self.symmetric {
             true => (f64::from(lowest + highest) / 2.0).round_ties_even(),
-            false => (f64::from(lowest) - f64::from(low) / scale).round_ties_even(),
+            false => zero_point,
         };
         Ok((round_to(real, scale), zero_point as i32))
     }
@@ -157,6 +157,13 @@ impl ScaleRule {
         let granularity = axis.map_or(Granularity::PerTensor, |axis| Granularity::PerChannel { axis });
         Ok(QuantParams { scale, zero_point, dtype: self.dtype, granularity })
     }
+}
+
+/// The rule on any codes, in f64 and not rounded to a float type yet: `scale = width / (highest - lowest code)`, `zero
+/// point = round half even(lowest code - low / scale)`, where `width` is that of the range from `low` on.
+pub(super) fn spread(low: f64, width: f64, lowest: i32, highest: i32) -> (f64, f64) {
+    let scale = width / (f64::from(highest) - f64::from(lowest));
+    (scale, (f64::from(lowest) - low / scale).round_ties_even())
 }
 
 /// The nearest number of a float type; float32 unless it is float16.

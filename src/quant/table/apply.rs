@@ -2,7 +2,7 @@
 
 use super::edit::{Change, Edit};
 use super::grid::{Grid, GridError};
-use super::range::{Ranges, container, ranges_of, widest};
+use super::range::{Ranges, Span, container, ranges_of, widest};
 use super::row::{QuantTable, Row, RowMode};
 use crate::quant::{Granularity, QuantParams};
 use crate::tensor::DType;
@@ -127,7 +127,7 @@ fn change(
         Change::Symmetric(symmetric) => {
             let axis = axis_of(&row.grid)?;
             let known = values(row, axis, ranges).filter(|known| known.len() == row.grid.params.scale.len());
-            let reach = known.map_or_else(|| row.grid.reach_f64(), |known| wide(&known));
+            let reach = known.map_or_else(|| row.grid.spans(), |known| wide(&known));
             row.grid.spread_over(&reach, axis, *symmetric)?
         }
         Change::PerChannel(per_channel) => per_channel_of(row, *per_channel, ranges)?,
@@ -165,7 +165,7 @@ fn range(grid: &Grid, channel: Option<usize>, low: f32, high: f32) -> Result<Gri
         return Err(GridError::Range { low, high });
     }
     let zero_point = grid.is_symmetric().then(|| grid.middle());
-    let (scale, zero_point) = grid.spread(low.into(), high.into(), zero_point)?;
+    let (scale, zero_point) = grid.spread(Span::of_reals(low, high), zero_point)?;
     let mut changed = grid.clone();
     each(&mut changed.params.scale, channel, |slot| *slot = scale)?;
     each(&mut changed.params.zero_point, channel, |slot| *slot = zero_point)?;
@@ -182,7 +182,7 @@ fn codes(grid: &Grid, bits: u8, signed: bool, narrow_range: bool) -> Result<Grid
     (next.bits, next.narrow_range, next.params.dtype) = (bits, narrow_range, dtype);
     let zero_point = grid.is_symmetric().then(|| next.middle());
     let pairs: Result<Vec<(f32, i32)>, GridError> =
-        grid.reach_f64().into_iter().map(|(low, high)| next.spread(low, high, zero_point)).collect();
+        grid.spans().into_iter().map(|span| next.spread(span, zero_point)).collect();
     (next.params.scale, next.params.zero_point) = pairs?.into_iter().unzip();
     Ok(next)
 }
@@ -207,16 +207,16 @@ fn values(row: &Row, axis: Option<usize>, ranges: Option<ValueRanges<'_>>) -> Op
     Some(if axis.is_none() { vec![widest(&found)] } else { found })
 }
 
-fn wide(ranges: &[(f32, f32)]) -> Vec<(f64, f64)> {
-    ranges.iter().map(|&(low, high)| (low.into(), high.into())).collect()
+fn wide(ranges: &[(f32, f32)]) -> Vec<Span> {
+    ranges.iter().map(|&(low, high)| Span::of_reals(low, high)).collect()
 }
 
 /// One scale for each index of the channel axis, or one for all.
 fn per_channel_of(row: &Row, per_channel: bool, ranges: Option<ValueRanges<'_>>) -> Result<Grid, GridError> {
     let symmetric = row.grid.is_symmetric();
-    let now = row.grid.reach_f64();
+    let now = row.grid.spans();
     if !per_channel {
-        let all = now.iter().fold((0.0f64, 0.0f64), |(low, high), it| (low.min(it.0), high.max(it.1)));
+        let all = now.iter().copied().fold(Span::of_codes(0.0, 0.0), Span::and);
         let reach = values(row, None, ranges).map_or_else(|| vec![all], |known| wide(&known));
         return row.grid.spread_over(&reach, None, symmetric);
     }

@@ -80,6 +80,7 @@ struct Lift<'a> {
     nodes: Vec<NodeProto>,
     added: Vec<TensorProto>,
     rows: Vec<Row>,
+    row_at: HashMap<String, usize>,
     /// For each row the value of the document that its codes are made of.
     origins: Vec<String>,
     /// Where a float value of the document is found in the float graph.
@@ -107,6 +108,7 @@ impl<'a> Lift<'a> {
             nodes: Vec::new(),
             added: Vec::new(),
             rows: Vec::new(),
+            row_at: HashMap::new(),
             origins: Vec::new(),
             aliases: HashMap::new(),
             reals: HashMap::new(),
@@ -183,7 +185,8 @@ impl<'a> Lift<'a> {
         let stored = node.input_name(0).unwrap_or_default();
         let Some(real) = self.reals.get(stored).cloned() else { return };
         let output = node.output_name(0).unwrap_or_default();
-        let row = self.rows.iter_mut().find(|row| row.tensor == real && row.names.quantized == stored);
+        let row = self.row_at.get(&real).and_then(|&at| self.rows.get_mut(at));
+        let row = row.filter(|row| row.names.quantized == stored);
         if let Some(row) = row.filter(|row| row.names.dequantized.is_empty() || row.tensor == output) {
             row.names.dequantized = output.to_owned();
             row.names.dequantize_node = node.name().to_owned();
@@ -219,7 +222,7 @@ impl<'a> Lift<'a> {
         let float = self.document.constant(value).transpose()?;
         let alone = source == value && !self.plan.external.contains(value) && self.only_quantized(value, grid);
         let outside = self.plan.outside(stored);
-        let made_here = self.nodes.iter().any(|node| node.output.iter().any(|output| *output == source));
+        let made_here = self.document.index().producer(value).is_some();
         let (tensor, copied) = match (alone, outside) {
             (true, None) => (source, None),
             (true, Some(outside)) if made_here => {
@@ -345,6 +348,7 @@ impl<'a> Lift<'a> {
     }
 
     fn add_row(&mut self, row: Row, origin: &str) {
+        self.row_at.insert(row.tensor.clone(), self.rows.len());
         self.rows.push(row);
         self.origins.push(origin.to_owned());
     }

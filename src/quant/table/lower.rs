@@ -78,6 +78,8 @@ struct Lower<'a> {
     integers: HashMap<String, Integers>,
     /// Names that nodes write in place of a value's own, which its rounding makes.
     raws: HashMap<String, String>,
+    /// Values that nodes write under their own names, not rounded.
+    own_names: HashSet<String>,
     /// Names of scale and zero point by row.
     scales: HashMap<String, (String, Option<String>)>,
     /// Element types of integer values that were made.
@@ -111,6 +113,7 @@ impl<'a> Lower<'a> {
             seen: HashMap::new(),
             integers: HashMap::new(),
             raws: HashMap::new(),
+            own_names: float.inputs().map(|input| input.name().to_owned()).collect(),
             scales: HashMap::new(),
             dtypes: HashMap::new(),
             contrib: false,
@@ -221,7 +224,10 @@ impl<'a> Lower<'a> {
 
     /// The name under which a node writes a value: another one where what the outside sees is the rounded value.
     fn raw_name(&mut self, value: &str) -> String {
-        let Some(row) = self.rows.get(value).filter(|row| self.makes_outside(row)) else { return value.to_owned() };
+        let Some(row) = self.rows.get(value).filter(|row| self.makes_outside(row)) else {
+            self.own_names.insert(value.to_owned());
+            return value.to_owned();
+        };
         let written = row.written.as_ref().and_then(|written| written.quantize.as_ref()?.input_name(0));
         let wish = written.map_or_else(|| format!("{value}_QuantizeLinear_Input"), str::to_owned);
         let name = if wish == value { format!("{value}_QuantizeLinear_Input") } else { wish };
@@ -329,10 +335,8 @@ impl<'a> Lower<'a> {
     fn tensor(&mut self, name: &str, convention: &str, content: &Tensor, written: Option<&TensorProto>) -> String {
         let same = |proto: &TensorProto| crate::onnx::tensor_from_proto(proto).is_ok_and(|found| found == *content);
         for wish in [name, convention].into_iter().filter(|wish| !wish.is_empty()) {
-            if let Some(found) = self.tensor_at.get(wish).and_then(|&at| self.tensors.get(at)) {
-                if same(found) {
-                    return wish.to_owned();
-                }
+            if self.tensor_at.get(wish).and_then(|&at| self.tensors.get(at)).is_some_and(same) {
+                return wish.to_owned();
             }
         }
         let name = self.name(name, convention);

@@ -2,10 +2,38 @@
 
 use super::grid::{Grid, GridError};
 use crate::quant::Granularity;
+use crate::quant::scales::spread;
 use crate::tensor::{Channels, DType};
 
 /// What the values of a tensor reach: one pair, or one for each channel.
 pub(super) type Ranges = Vec<(f32, f32)>;
+
+/// A range that codes are spread over, 0 included.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    low: f64,
+    high: f64,
+    width: f64,
+}
+
+impl Span {
+    /// Of real numbers: as the quantizer does it, the width is rounded to f32.
+    pub fn of_reals(low: f32, high: f32) -> Span {
+        let (low, high) = (low.min(0.0), high.max(0.0));
+        Span { low: low.into(), high: high.into(), width: (high - low).into() }
+    }
+
+    /// Of codes: nothing is rounded, so that changing codes there and back changes nothing.
+    pub fn of_codes(low: f64, high: f64) -> Span {
+        let (low, high) = (low.min(0.0), high.max(0.0));
+        Span { low, high, width: high - low }
+    }
+
+    /// The range that holds both.
+    pub fn and(self, other: Span) -> Span {
+        Span::of_codes(self.low.min(other.low), self.high.max(other.high))
+    }
+}
 
 /// Smallest and largest of the values, of all of them or of each index along an axis; 0 is always inside.
 pub(super) fn ranges_of(values: &[f32], shape: &[usize], axis: Option<usize>) -> Ranges {
@@ -35,29 +63,27 @@ impl Grid {
         if self.signed() { 0 } else { 1 << (u32::from(self.bits.clamp(1, 31)) - 1) }
     }
 
-    /// Scale and zero point under which the codes reach from `low` to `high`, 0 included, by ONNX Runtime's
-    /// `compute_scale_zp`: `scale = (high - low) / (highest - lowest code)`,
-    /// `zero point = round_half_even(lowest code - low / scale)`, in f64, the scale rounded to f32.
+    /// Scale and zero point under which the codes reach over a range, by ONNX Runtime's `compute_scale_zp` ([`crate::quant::scales`]) on the codes of this grid, the scale rounded to f32.
     ///
     /// `symmetric` keeps a zero point: the scale is the larger side over the codes on the shorter side of it, which is
     /// the quantizer's -127..=127 of int8 (4 bit types take all 16 codes, as there). A range without width gives scale
     /// 1 and the code nearest to 0.
-    pub(super) fn spread(&self, low: f64, high: f64, symmetric: Option<i32>) -> Result<(f32, i32), GridError> {
+    pub(super) fn spread(&self, span: Span, symmetric: Option<i32>) -> Result<(f32, i32), GridError> {
+        let Span { low, high, width } = span;
         let refused = GridError::Range { low: low as f32, high: high as f32 };
-        if !(low.is_finite() && high.is_finite() && low <= high) {
+        if !(low.is_finite() && high.is_finite()) {
             return Err(refused);
         }
         let (lowest, highest) = self.codes();
-        let (low, high) = (low.min(0.0), high.max(0.0));
-        let codes = f64::from(highest) - f64::from(lowest);
-        let scale = match symmetric {
+        let reach = low.abs().max(high.abs());
+        let packed = self.bits == 4 && matches!(self.params.dtype, DType::Int4 | DType::Uint4);
+        let (scale, shifted) = match symmetric {
+            Some(_) if packed && !self.narrow_range => spread(-reach, 2.0 * reach, lowest, highest),
             Some(zero_point) => {
-                let reach = low.abs().max(high.abs());
-                let side = (f64::from(highest) - f64::from(zero_point)).min(f64::from(zero_point) - f64::from(lowest));
-                let packed = self.bits == 4 && matches!(self.params.dtype, DType::Int4 | DType::Uint4);
-                if packed && !self.narrow_range { 2.0 * reach / codes } else { reach / side }
+                let side = (i64::from(highest) - i64::from(zero_point)).min(i64::from(zero_point) - i64::from(lowest));
+                (reach / side as f64, 0.0)
             }
-            None => (high - low) / codes,
+            None => spread(low, width, lowest, highest),
         };
         if !scale.is_finite() || scale > f64::from(f32::MAX) {
             return Err(refused);
@@ -65,30 +91,23 @@ impl Grid {
         if scale < f64::from(f32::MIN_POSITIVE) {
             return Ok((1.0, symmetric.unwrap_or(0).clamp(lowest, highest)));
         }
-        let zero_point = symmetric.unwrap_or_else(|| {
-            (f64::from(lowest) - low / scale).round_ties_even().clamp(f64::from(lowest), f64::from(highest)) as i32
-        });
-        Ok((scale as f32, zero_point))
+        let shifted = shifted.clamp(f64::from(lowest), f64::from(highest)) as i32;
+        Ok((scale as f32, symmetric.unwrap_or(shifted)))
     }
 
     /// The same grid with parameters for these ranges: one, or one for each index along `axis`.
-    pub(super) fn spread_over(
-        &self,
-        ranges: &[(f64, f64)],
-        axis: Option<usize>,
-        symmetric: bool,
-    ) -> Result<Grid, GridError> {
+    pub(super) fn spread_over(&self, spans: &[Span], axis: Option<usize>, symmetric: bool) -> Result<Grid, GridError> {
         let mut grid = self.clone();
         let zero_point = symmetric.then(|| grid.middle());
         let pairs: Result<Vec<(f32, i32)>, GridError> =
-            ranges.iter().map(|&(low, high)| grid.spread(low, high, zero_point)).collect();
+            spans.iter().map(|&span| grid.spread(span, zero_point)).collect();
         (grid.params.scale, grid.params.zero_point) = pairs?.into_iter().unzip();
         grid.params.granularity = axis.map_or(Granularity::PerTensor, |axis| Granularity::PerChannel { axis });
         Ok(grid)
     }
 
-    /// What the codes reach now, in f64: of a symmetric grid the side that both directions have.
-    pub(super) fn reach_f64(&self) -> Vec<(f64, f64)> {
+    /// What the codes reach now: of a symmetric grid the side that both directions have.
+    pub(super) fn spans(&self) -> Vec<Span> {
         let (lowest, highest) = self.codes();
         let symmetric = self.is_symmetric();
         let pairs = self.params.scale.iter().zip(&self.params.zero_point);
@@ -97,7 +116,7 @@ impl Grid {
                 let real = |code: i32| (f64::from(code) - f64::from(zero_point)) * f64::from(scale);
                 let (low, high) = (real(lowest), real(highest));
                 let side = low.abs().min(high.abs());
-                if symmetric { (-side, side) } else { (low, high) }
+                if symmetric { Span::of_codes(-side, side) } else { Span::of_codes(low, high) }
             })
             .collect()
     }

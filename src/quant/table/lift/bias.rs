@@ -6,10 +6,8 @@ use crate::onnx::proto::NodeProto;
 use crate::quant::TensorKind;
 use crate::quant::table::bias::follows;
 use crate::quant::table::row::{BiasOf, Row};
+use crate::quant::table::transparent::moves_integers;
 use std::collections::HashMap;
-
-/// Operators that hand a value on, so that the scale in front of them is that of what comes out.
-const PASSING: [&str; 7] = ["Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity", "MaxPool"];
 
 impl Lift<'_> {
     /// Finds for each int32 row the rows whose scales make its own.
@@ -60,7 +58,7 @@ fn behind<'a>(
         if let Some(row) = rows.get(value) {
             return Some(row);
         }
-        value = makers.get(value).filter(|maker| PASSING.contains(&maker.op_type()))?.input_name(0)?;
+        value = makers.get(value).filter(|maker| moves_integers(maker))?.input_name(0)?;
     }
     None
 }

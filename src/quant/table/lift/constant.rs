@@ -69,7 +69,7 @@ impl Lift<'_> {
         let wish = stripped.filter(|name| self.names.is_free(name) || inner == Some(*name)).or(inner);
         // The output of a DequantizeLinear that is lifted is free, as long as no other row has taken it.
         match wish {
-            Some(wish) if !self.rows.iter().any(|row| row.tensor == wish) => {
+            Some(wish) if !self.row_at.contains_key(wish) => {
                 self.names.take(wish);
                 wish.to_owned()
             }

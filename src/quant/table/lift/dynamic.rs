@@ -156,7 +156,7 @@ impl Lift<'_> {
         let source = self.read(value);
         let alone = source == value
             && !self.plan.external.contains(value)
-            && !self.rows.iter().any(|row| row.tensor == value)
+            && !self.row_at.contains_key(value)
             && self.document.index().consumers(value).len() == 1;
         let (tensor, copied) = match alone {
             true => (source, None),

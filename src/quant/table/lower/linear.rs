@@ -89,7 +89,7 @@ impl Lower<'_> {
         let Some(integers) = self.integers.get(&row.tensor).cloned() else { return Ok(row.tensor.clone()) };
         let outside = self.external.contains(row.tensor.as_str()) && raw != row.tensor;
         let constant = row.constant.is_some() && !self.stays_float(row);
-        let is_made = self.nodes.iter().any(|node| node.output.contains(&row.tensor)) || self.is_input(&row.tensor);
+        let is_made = self.own_names.contains(&row.tensor);
         let own = row.names.dequantized == row.tensor || (row.names.dequantized.is_empty() && self.takes_own_name(row));
         let output = match (outside || constant || !is_made) && own || outside {
             true => row.tensor.clone(),
@@ -110,10 +110,6 @@ impl Lower<'_> {
     /// QOperator form, where no node makes the value itself.
     fn takes_own_name(&self, row: &Row) -> bool {
         row.kind == TensorKind::Bias || (self.format == TableFormat::QOperator && row.constant.is_none())
-    }
-
-    fn is_input(&self, value: &str) -> bool {
-        self.float.inputs().any(|input| input.name() == value)
     }
 
     /// Writes the `DequantizeLinear` of integers that were moved, under the float graph's own name.
