@@ -94,7 +94,6 @@ pub struct Service {
     layout: Layout,
     plans: Plans,
     last_run: Option<LastRun>,
-    tables: playground::Tables,
 }
 
 impl Service {
@@ -140,7 +139,6 @@ impl Service {
         self.revision += 1;
         self.layout = Layout::of(&self.models);
         self.plans.keep(&self.models);
-        self.tables.keep(&self.models);
         if let Some(run) = &mut self.last_run {
             run.keep(&self.models);
         }
