@@ -1,16 +1,20 @@
 //! The workbench: header, layers, the picture in the middle, inspector, status line.
 
-use super::chart::provide_appearance;
+use super::chart::{provide_appearance, provide_kept_views};
+use super::turns::focus_later;
 use super::views::{
-    Drawer, DropTarget, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts, StatusLine,
+    Drawer, DropTarget, EvaluateView, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts,
+    StatusLine,
 };
 use super::{Session, View, keyboard};
+use crate::platform;
 use leptos::prelude::*;
 
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
     provide_appearance();
+    provide_kept_views();
     let session = Session::new();
     provide_context(session);
     let help = RwSignal::new(false);
@@ -22,11 +26,19 @@ pub fn App() -> impl IntoView {
         session.selection.track();
         drawer.set(None);
     });
+    platform::on_document_event("keydown", move |event: platform::KeyboardEvent| {
+        let open = drawer.get_untracked();
+        if let Some(open) = open.filter(|_| event.key() == "Escape") {
+            drawer.set(None);
+            // What had the focus may have gone with the pane.
+            focus_later(open.button_selector());
+        }
+    });
     let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty());
     view! {
         <a class="skip" href="#stage" on:click=move |event| {
             event.prevent_default();
-            crate::platform::focus_element("#stage");
+            platform::focus_element("#stage");
         }>"Skip to the content"</a>
         <div class="workbench" class:no-document=nothing
             class:show-layers=move || drawer.get() == Some(Drawer::Layers)
@@ -41,6 +53,7 @@ pub fn App() -> impl IntoView {
                         View::Overview => view! { <Overview /> }.into_any(),
                         View::Layer => view! { <LayerView /> }.into_any(),
                         View::Run => view! { <RunView /> }.into_any(),
+                        View::Evaluate => view! { <EvaluateView /> }.into_any(),
                     }}
                 </div>
             </main>
@@ -59,7 +72,7 @@ fn Tabs() -> impl IntoView {
     let session = super::use_session();
     let tab = move |view: View| {
         let selected = move || session.view.get() == view;
-        let walk = move |event: crate::platform::KeyboardEvent| {
+        let walk = move |event: platform::KeyboardEvent| {
             let step = match event.key().as_str() {
                 "ArrowRight" => 1,
                 "ArrowLeft" => View::ALL.len() - 1,
@@ -68,7 +81,7 @@ fn Tabs() -> impl IntoView {
             event.prevent_default();
             let here = View::ALL.iter().position(|&other| other == view).unwrap_or(0);
             session.show(View::ALL[(here + step) % View::ALL.len()]);
-            crate::platform::focus_element("[role=tab][aria-selected=true]");
+            focus_later("[role=tab][aria-selected=true]");
         };
         view! {
             <button type="button" role="tab" aria-selected=move || selected().to_string()

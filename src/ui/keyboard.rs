@@ -29,7 +29,9 @@ pub fn listen(session: Session, help: RwSignal<bool>) {
             (true, "o") => {
                 platform::click_element("#open-files");
             }
-            (true, "f") => platform::focus_element("#find-layer"),
+            (true, "f") => {
+                platform::focus_element("#find-layer");
+            }
             (false, "?") if !typing => help.update(|open| *open = !*open),
             (false, "r") if !typing && !event.alt_key() => session.run(),
             _ => return,

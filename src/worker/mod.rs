@@ -4,6 +4,7 @@
 //! shows (a histogram, not a tensor) and carry the revision of the workspace they answer for.
 
 mod client;
+mod pool;
 mod protocol;
 #[cfg(feature = "engine")]
 mod serve;
@@ -11,6 +12,7 @@ mod serve;
 pub mod service;
 
 pub use client::{Answer, Client, ClientError};
+pub use pool::Member;
 pub use protocol::*;
 // What the protocol speaks in: the page has these types from here, so that it needs no other layer.
 pub use crate::analysis::{

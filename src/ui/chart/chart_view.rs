@@ -41,6 +41,8 @@ pub fn ChartView(
     children: Option<Children>,
 ) -> impl IntoView {
     let view = view.unwrap_or_default();
+    // A caller may compute its chart at every look; here a dozen places look.
+    let chart: Signal<Chart> = Memo::new(move |_| chart.get()).into();
     let theme = use_appearance().theme;
     let state = ChartState::new(chart, view, theme.into(), height_px, on_select, on_brush);
     let as_table = RwSignal::new(false);

@@ -61,11 +61,9 @@ impl Session {
         let (id, answer) = client.ask(request, files);
         spawn_local(async move {
             let answer = answer.await;
-            self.job.update(|job| {
-                if job.as_ref().is_some_and(|job| job.id == id) {
-                    *job = None;
-                }
-            });
+            if self.job.with_untracked(|job| job.as_ref().is_some_and(|job| job.id == id)) {
+                self.job.set(None);
+            }
             match answer {
                 Ok(Answer { reply: Reply::Failed(problems), .. }) => {
                     self.problems.update(|all| all.extend(problems));
@@ -81,7 +79,7 @@ impl Session {
     }
 
     /// Adds a message that did not come from the worker.
-    pub(super) fn say(self, place: &str, found: &str, expected: &str, advice: &str) {
+    pub fn say(self, place: &str, found: &str, expected: &str, advice: &str) {
         self.problems.update(|all| {
             all.push(Problem {
                 file: "Quantscope".to_owned(),
@@ -128,6 +126,14 @@ impl Session {
     /// Stops the running job; where it does not listen, its worker.
     pub fn cancel(self) {
         let Some(job) = self.job.get_untracked() else { return };
+        if job.id == super::evaluate::POOL_JOB {
+            self.job.update(|job| {
+                if let Some(job) = job {
+                    job.cancelling = true;
+                }
+            });
+            return self.stop_evaluation();
+        }
         self.job.update(|job| {
             if let Some(job) = job {
                 job.cancelling = true;

@@ -1,10 +1,12 @@
 //! What the page knows (signals) and what a user can do (verbs).
 
+mod evaluate;
 mod lifecycle;
 mod query;
 mod selection;
 mod verbs;
 
+pub use evaluate::EvaluationState;
 pub use selection::{Selection, View};
 
 use crate::platform::PickedFile;
@@ -66,6 +68,9 @@ pub struct Session {
     pub preprocess: RwSignal<Option<Preprocess>>,
     /// Names of the files that are being opened.
     pub opening: RwSignal<Vec<String>>,
+    /// The last evaluation, running or ended.
+    pub evaluation: RwSignal<Option<EvaluationState>>,
+    evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
     client: StoredValue<Option<Rc<Client>>, LocalStorage>,
     opened: StoredValue<Vec<Vec<PickedFile>>, LocalStorage>,
 }
@@ -86,6 +91,8 @@ impl Session {
             semantics: RwSignal::new(Semantics::Simulate),
             preprocess: RwSignal::default(),
             opening: RwSignal::default(),
+            evaluation: RwSignal::default(),
+            evaluation_stop: StoredValue::new_local(None),
             client: StoredValue::new_local(None),
             opened: StoredValue::new_local(Vec::new()),
         }

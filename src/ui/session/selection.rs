@@ -15,11 +15,13 @@ pub enum View {
     Layer,
     /// Input, run and predictions.
     Run,
+    /// Accuracy on a data set.
+    Evaluate,
 }
 
 impl View {
     /// All tabs in order.
-    pub const ALL: [View; 3] = [View::Overview, View::Layer, View::Run];
+    pub const ALL: [View; 4] = [View::Overview, View::Layer, View::Run, View::Evaluate];
 
     /// The tab's label.
     pub fn label(self) -> &'static str {
@@ -27,6 +29,7 @@ impl View {
             View::Overview => "Overview",
             View::Layer => "Layer",
             View::Run => "Run",
+            View::Evaluate => "Evaluate",
         }
     }
 

@@ -127,7 +127,7 @@ impl Session {
     }
 
     /// Runs without leaving the view.
-    fn run_here(self) {
+    pub(super) fn run_here(self) {
         let input = self.input.get_untracked().unwrap_or(InputChoice::Random { seed: 0 });
         let order =
             RunOrder { input, preprocess: self.preprocess.get_untracked(), semantics: self.semantics.get_untracked() };
@@ -155,6 +155,13 @@ impl Session {
     /// Saves the JSON report.
     pub fn export_report(self) {
         self.save(Request::ExportReport, "Writing the report");
+    }
+
+    /// Offers text as a file.
+    pub fn save_text(self, name: &str, media_type: &str, text: &str) {
+        if let Err(error) = platform::download::download(name, media_type, text.as_bytes()) {
+            self.say("saving", &error.to_string(), "a download", "Allow downloads for this page.");
+        }
     }
 
     fn save(self, request: Request, label: &str) {

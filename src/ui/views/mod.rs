@@ -5,6 +5,7 @@ mod channels;
 mod distribution;
 mod dot;
 mod drop_target;
+mod evaluate;
 mod header;
 mod inspector;
 mod layer;
@@ -20,6 +21,7 @@ mod status;
 
 pub use dot::Dot;
 pub use drop_target::DropTarget;
+pub use evaluate::EvaluateView;
 pub use header::{Drawer, Header};
 pub use inspector::Inspector;
 pub use layer::LayerView;

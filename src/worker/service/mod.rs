@@ -124,6 +124,7 @@ impl Service {
             Request::Thumbnail { source, index } => self.thumbnail(source, index),
             Request::ExportActivations(model) => self.export_activations(model, job).await,
             Request::ExportReport => self.export_report(),
+            Request::Parting { first, second } => self.parting(first, second),
             Request::Evaluate(order) => self.evaluate(order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
         };
