@@ -94,6 +94,7 @@ pub struct Service {
     layout: Layout,
     plans: Plans,
     last_run: Option<LastRun>,
+    tables: playground::Tables,
 }
 
 impl Service {
@@ -140,6 +141,7 @@ impl Service {
         self.revision += 1;
         self.layout = Layout::of(&self.models);
         self.plans.keep(&self.models);
+        self.tables.keep(&self.models);
         if let Some(run) = &mut self.last_run {
             run.keep(&self.models);
         }

@@ -2,7 +2,6 @@
 
 use super::card::port_of;
 use super::model::OpenModel;
-use super::playground::Tables;
 use super::scores::classes;
 use super::source::{Content, OpenSource};
 use super::{Answered, Failure, Job, Service};
@@ -23,35 +22,28 @@ pub struct LastRun {
 
 /// The plans compiled so far. They outlive a run that is cancelled.
 #[derive(Default)]
-pub struct Plans {
-    compiled: Vec<(ModelId, Semantics, Observe, Plan)>,
-    /// Table sessions, which have live plans of their own.
-    pub tables: Tables,
-}
+pub struct Plans(Vec<(ModelId, Semantics, Observe, Plan)>);
 
 impl Plans {
     /// The model's plan, compiled where it is not there yet.
     pub fn of(&mut self, model: &OpenModel, semantics: Semantics, observe: Observe) -> Result<&mut Plan, EngineError> {
-        let there = self
-            .compiled
-            .iter()
-            .position(|(id, known, kept, _)| *id == model.id && *known == semantics && *kept == observe);
+        let there =
+            self.0.iter().position(|(id, known, kept, _)| *id == model.id && *known == semantics && *kept == observe);
         let position = match there {
             Some(position) => position,
             None => {
                 let plan = Plan::compile(&model.document, semantics, &PlanOptions { observe })?;
-                self.compiled.push((model.id, semantics, observe, plan));
-                self.compiled.len() - 1
+                self.0.push((model.id, semantics, observe, plan));
+                self.0.len() - 1
             }
         };
         // The position was found or made above.
-        Ok(&mut self.compiled[position].3)
+        Ok(&mut self.0[position].3)
     }
 
     /// Forgets models that are closed.
     pub fn keep(&mut self, open: &[OpenModel]) {
-        self.compiled.retain(|(id, ..)| open.iter().any(|model| model.id == *id));
-        self.tables.keep(open);
+        self.0.retain(|(id, ..)| open.iter().any(|model| model.id == *id));
     }
 }
 

@@ -55,9 +55,9 @@ impl Tables {
 impl Service {
     /// Answers a question about a model's table.
     pub(super) async fn playground(&mut self, request: PlaygroundRequest, job: &impl Job) -> Answered {
-        let mut tables = std::mem::take(&mut self.plans.tables);
+        let mut tables = std::mem::take(&mut self.tables);
         let answered = self.ask_table(&mut tables, request, job).await;
-        self.plans.tables = tables;
+        self.tables = tables;
         answered
     }
 
