@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct Dirty {
     /// Nodes that were computed again.
     pub nodes: usize,
-    /// Observed values whose bits changed, in graph order.
+    /// Observed values whose bits changed, as they are made or as their readers see them, in graph order.
     pub values: Vec<String>,
 }
 

@@ -116,6 +116,9 @@ fn exported(
                 // QOperator has no form for everything; that is said.
                 let edits = page.table(model).history.entries;
                 assert_eq!(format, TableFormat::QOperator, "{problems:?} after {edits:?}");
+                if refused == 0 {
+                    println!("{name}: {}", problems[0]);
+                }
                 refused += 1;
             }
             other => panic!("{other:?}"),

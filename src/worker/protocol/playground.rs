@@ -46,7 +46,8 @@ pub enum PlaygroundAsk {
     },
     /// Original, edited and float side by side: [`PlaygroundReply::BeforeAfter`].
     BeforeAfter(TensorQuery),
-    /// Error of every tensor over some images: [`PlaygroundReply::LayerErrors`].
+    /// Error of every tensor over some images: [`PlaygroundReply::LayerErrors`]. This and everything below is measured
+    /// in f32 between the rows (`simulate`), where every tensor has a value before its rounding.
     LayerErrors(Images),
     /// Where each layer's error comes from: [`PlaygroundReply::Ledger`].
     Ledger(Images),

@@ -28,7 +28,7 @@ pub struct Session {
     pub edited: QuantTable,
     pub as_written: Vec<AsWritten>,
     pub timeline: Timeline,
-    /// The workspace's list position of each row's layer, at `revision`.
+    /// The workspace's list position of each value's layer, at `revision`.
     pub layers: HashMap<String, usize>,
     /// The value that goes into the last Softmax, else the output.
     pub logits: Option<String>,
@@ -43,6 +43,13 @@ pub struct Session {
 pub fn table_problem(file: &str, error: &TableError) -> Problem {
     match error {
         TableError::Document(error) => error.problem(file),
+        TableError::EditList(found) => Problem {
+            file: file.to_owned(),
+            place: "the list".to_owned(),
+            found: found.clone(),
+            expected: "a list of edits of this very model".to_owned(),
+            advice: "Open the model that the list was made for. What is edited now stays.".to_owned(),
+        },
         error => Problem {
             file: file.to_owned(),
             place: "the quantization table".to_owned(),
@@ -75,7 +82,7 @@ impl Session {
             float_names,
             facts: Facts::of(&lifted),
             logits: logits(&lifted),
-            layers: layers(service, model, &table),
+            layers: layers(service, model, &lifted, &table),
             lifted,
             edited: table.clone(),
             original: table,
@@ -105,7 +112,7 @@ impl Session {
             }
             *self = again;
         }
-        self.layers = layers(service, model, &self.original);
+        self.layers = layers(service, model, &self.lifted, &self.original);
         self.revision = service.revision;
         Ok(())
     }
@@ -145,8 +152,8 @@ fn logits(lifted: &Document) -> Option<String> {
     Some(output)
 }
 
-/// For each row the position of its layer in the workspace's list.
-fn layers(service: &Service, model: &OpenModel, table: &QuantTable) -> HashMap<String, usize> {
+/// For each row, and each value that a node of the lifted graph makes, the position of its layer in the workspace's list.
+fn layers(service: &Service, model: &OpenModel, lifted: &Document, table: &QuantTable) -> HashMap<String, usize> {
     let Some(at) = service.models.iter().position(|open| open.id == model.id) else { return HashMap::new() };
     let members: Vec<_> = service
         .layout
@@ -172,6 +179,12 @@ fn layers(service: &Service, model: &OpenModel, table: &QuantTable) -> HashMap<S
         };
         if let Some((position, _)) = position {
             found.insert(row.tensor.clone(), *position);
+        }
+    }
+    for (position, member) in &members {
+        let made = lifted.index().producer(&member.operation.output).is_some();
+        if made && !found.contains_key(&member.operation.output) {
+            found.insert(member.operation.output.clone(), *position);
         }
     }
     found
