@@ -13,6 +13,7 @@ mod findings;
 mod histogram;
 mod layout;
 mod ledger;
+mod match_tensors;
 mod predictions;
 mod quality;
 mod ranges;
@@ -38,6 +39,7 @@ pub use findings::{
 pub use histogram::{BinFloat, Histogram, HistogramError, histogram, tensor_histogram};
 pub use layout::{Layout, guess_layout};
 pub use ledger::{CAUSES, Cause, Ledger, LedgerSums, Steps};
+pub use match_tensors::{TensorMatch, match_tensors};
 pub use predictions::{
     OutputFacts, Prediction, Predictions, ScoreKind, argmax, class_probabilities, predictions, score_kind,
     tensor_predictions,

@@ -21,7 +21,9 @@ mod npy;
 mod open;
 pub mod pickle;
 mod preprocess;
+mod pytorch;
 mod random;
+mod safetensors;
 mod source;
 pub mod tflite;
 
@@ -38,5 +40,7 @@ pub use names::class_names_from_metadata;
 pub use npy::read as read_npy;
 pub use open::{Opened, open};
 pub use preprocess::{Colour, Layout, PixelRange, Preprocess, PreprocessError, ReadOff, Resize, resize_bilinear};
+pub use pytorch::{TorchFile, TorchKind, TorchOptions, TorchTensor, read_pytorch, weights_document};
 pub use random::{Distribution, RandomInputError, random_input};
+pub use safetensors::read_safetensors;
 pub use source::SourceFile;
