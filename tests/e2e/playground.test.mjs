@@ -33,6 +33,8 @@ class Playground {
 
   /** Opens the sample, and of it the playground with a convolution's weight. */
   static async open(page, app) {
+    // A reloaded page is on the tab that it was left on.
+    await page.getByRole("tab", { name: "Overview" }).click();
     await page.getByRole("button", { name: "Try the sample" }).click();
     await page.getByRole("table", { name: "Model card street-digits-uint8" }).waitFor({ timeout: 60_000 });
     const playground = new Playground(page, app);
@@ -177,8 +179,8 @@ playgroundTest("the clip handles are dragged by the mouse and moved by keys", as
   await playground.differs(true);
   const dragged = await scale();
   assert.ok(dragged < before * 0.9, `${dragged} after the drag, ${before} before`);
-  const clipped = await playground.compare.getByText(/^clipped/).innerText();
-  assert.match(clipped, /clipped [1-9]/, "values are cut off");
+  const shares = await playground.compare.locator(".shares").first().innerText();
+  assert.match(shares, /clipped\s+[1-9]/, "values are cut off");
   await playground.lower.focus();
   await page.keyboard.press("ArrowRight");
   await playground.entries(2);
@@ -253,7 +255,8 @@ playgroundTest("a finding's fix is applied, measured, and kept or not", async ({
   // A clipped range is something to find: the fix must give it back.
   await playground.type(playground.editor.getByLabel("Largest value", { exact: true }), "0.02");
   await playground.entries(1);
-  const fix = findings.locator(".finding-foot .primary").first();
+  await findings.getByRole("button", { name: "Look for findings" }).click();
+  const fix = findings.getByRole("listitem").locator(".primary").first();
   await fix.waitFor({ timeout: 60_000 });
   await fix.click();
   const outcome = findings.getByRole("status");

@@ -11,6 +11,9 @@ use leptos::task::spawn_local;
 /// Under this and the model's SHA-256 the browser keeps its edits.
 const KEY: &str = "quantscope.edits.";
 
+/// How long a new list waits for a newer one.
+const KEEP_AFTER_MS: i32 = 120;
+
 /// Edits of an earlier visit that were applied when their model was opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Restored {
@@ -66,14 +69,23 @@ impl Session {
         }
     }
 
-    /// Keeps the edits for the next visit, or forgets them where there are none.
+    /// Keeps the edits for the next visit, or forgets them where there are none. A drag makes sixty lists a second, and
+    /// writing one blocks the page: the last of them is written.
     pub(super) fn keep_edits(self, model: ModelId, history: &History) {
         let Some(key) = self.key(model) else { return };
-        if history.dirty {
-            // Where storage is switched off or full, edits last as long as the page: the file export remains.
-            let _ = storage::remember(&key, &history.edits_json);
-        } else {
-            storage::forget(&key);
+        let list = history.dirty.then(|| history.edits_json.clone());
+        let keeping = self.playground.keeping;
+        let waiting = keeping.try_update_value(|keeping| keeping.insert(key.clone(), list).is_some());
+        if waiting == Some(false) {
+            spawn_local(async move {
+                platform::sleep_ms(KEEP_AFTER_MS).await;
+                match keeping.try_update_value(|keeping| keeping.remove(&key)).flatten() {
+                    // Where storage is switched off or full, edits last as long as the page: the file export remains.
+                    Some(Some(list)) => drop(storage::remember(&key, &list)),
+                    Some(None) => storage::forget(&key),
+                    None => {}
+                }
+            });
         }
     }
 

@@ -19,7 +19,7 @@ const FOLLOW_EVERY_MS: f64 = 90.0;
 /// What took longer than this is measured again only when the user asks.
 const CHEAP_MS: f64 = 1500.0;
 /// A run longer than this makes a measurement too long to begin unasked.
-const QUICK_RUN_MS: f64 = 60.0;
+const QUICK_RUN_MS: f64 = 250.0;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

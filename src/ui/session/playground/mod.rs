@@ -29,8 +29,8 @@ pub struct Pace {
     pub number: u32,
     /// Time in the worker.
     pub worker_ms: f64,
-    /// From the input event until the new picture was on the screen; `None` until it is.
-    pub pixels_ms: Option<f64>,
+    /// From the input event until the new picture was on the screen.
+    pub pixels_ms: f64,
     /// Nodes computed again.
     pub nodes: usize,
 }
@@ -74,6 +74,8 @@ pub struct Playground {
     window: StoredValue<Window>,
     /// Models that have been looked up in the browser's storage.
     known: StoredValue<HashSet<ModelId>>,
+    /// Edit lists that wait to be kept, by their key.
+    keeping: StoredValue<HashMap<String, Option<String>>>,
     /// Kept edits under which the worker broke down: they are not tried again.
     given_up: StoredValue<HashSet<String>>,
     /// The newest question for a table.
@@ -103,6 +105,7 @@ impl Playground {
             orders: StoredValue::new_local(Orders::default()),
             window: StoredValue::new(Window::default()),
             known: StoredValue::default(),
+            keeping: StoredValue::default(),
             given_up: StoredValue::default(),
             asked: StoredValue::default(),
         }

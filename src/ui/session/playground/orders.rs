@@ -4,6 +4,7 @@
 use super::super::Session;
 use super::{Pace, Playground, find};
 use crate::platform;
+use crate::ui::turns::in_own_turn;
 use crate::worker::{
     Change, Edit, Edited, Finding, Fixed, Images, ModelId, PlaygroundAsk, PlaygroundReply, PlaygroundRequest, Reply,
     Request, TensorQuery,
@@ -291,25 +292,24 @@ impl Session {
             orders.edits += 1;
             orders.edits
         });
-        let pace = Pace { number: number.unwrap_or(0), worker_ms, pixels_ms: None, nodes };
-        playground.pace.set(Some(pace));
-        self.time_pixels(pace, waiting.since_ms);
+        self.time_pixels(number.unwrap_or(0), worker_ms, nodes, waiting.since_ms);
         if waiting_gesture(&waiting.order).is_none() {
             self.refit_picture();
         }
         self.refresh_errors();
     }
 
-    /// Notes when what an edit changed is on the screen.
-    fn time_pixels(self, pace: Pace, since_ms: f64) {
+    /// Says how long an edit took when what it changed is on the screen.
+    fn time_pixels(self, number: u32, worker_ms: f64, nodes: usize, since_ms: f64) {
         spawn_local(async move {
-            // Charts are painted in turns of their own, behind this one.
-            platform::painted().await;
-            let pixels_ms = Some(platform::now_ms() - since_ms);
-            self.playground.pace.update(|now| {
-                if let Some(now) = now.as_mut().filter(|now| now.number == pace.number) {
-                    now.pixels_ms = pixels_ms;
-                }
+            // First the effects of the signals that have just been set, then the turns of the charts they paint.
+            platform::yield_to_events().await;
+            in_own_turn(move || {
+                spawn_local(async move {
+                    platform::painted().await;
+                    let pixels_ms = platform::now_ms() - since_ms;
+                    self.playground.pace.set(Some(Pace { number, worker_ms, pixels_ms, nodes }));
+                });
             });
         });
     }

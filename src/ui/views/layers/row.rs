@@ -111,7 +111,7 @@ pub fn RowView(
     let layer = if let Item::Layer(layer) = item { Some(layer) } else { None };
     let edited = move || {
         let edited = layer.is_some_and(|layer| tree.edited.with(|edited| edited.contains(&layer)));
-        edited.then(|| view! { <b class="edit" title="differs from the file">" ●"</b> })
+        edited.then(|| view! { <b class="edit" title="differs from the file">"● "</b> })
     };
     let (clicked, folded) = (item.clone(), item.clone());
     let choose = move |_| {
@@ -140,7 +140,7 @@ pub fn RowView(
                 tree.toggle(&folded);
             }>{expanded.map(|open| if open { "▾" } else { "▸" })}</span>
             <i class=format!("op {}", shown.class) aria-hidden="true">{shown.letter}</i>
-            <span class="n">{shown.label}{edited}</span>
+            <span class="n">{edited}{shown.label}</span>
             {shown.quantized.then(|| view! { <span class="q" title="has quantization parameters">"Q"</span> })}
             <span class="bar" class:hidden=is_scope aria-hidden="true">{shown.width.map(|share| view! { <u style=format!("width:{:.1}%", share * 100.0)></u> })}</span>
         </div>

@@ -90,7 +90,7 @@ fn RowEditor(
         </Show>
         <Show when=move || per_channel.get()><ChannelChoice row /></Show>
         <ScaleField row fixed />
-        <ZeroPointField row fixed symmetric />
+        <ZeroPointField row fixed />
         <BitsField row fixed />
         <RangeFields row fixed />
         <div class="switches">
@@ -153,7 +153,7 @@ fn ScaleField(row: Memo<Option<RowState>>, fixed: Memo<bool>) -> impl IntoView {
 
 /// The zero point.
 #[component]
-fn ZeroPointField(row: Memo<Option<RowState>>, fixed: Memo<bool>, symmetric: Memo<bool>) -> impl IntoView {
+fn ZeroPointField(row: Memo<Option<RowState>>, fixed: Memo<bool>) -> impl IntoView {
     let session = use_session();
     let channel = session.playground.channel;
     let zero_point =
@@ -176,9 +176,6 @@ fn ZeroPointField(row: Memo<Option<RowState>>, fixed: Memo<bool>, symmetric: Mem
                 bounds=Signal::derive(move || (f64::from(codes.get().0), f64::from(codes.get().1), 1.0))
                 moved=Callback::new(move |value: f64| session.drag(change(value as i32))) />
         </NumberField>
-        <Show when=move || symmetric.get() && !fixed.get()>
-            <p class="hint">"Symmetric: the zero point is the middle. Another one makes the row asymmetric."</p>
-        </Show>
     }
 }
 
@@ -282,14 +279,14 @@ fn Timing() -> impl IntoView {
     let words = move || {
         pace.get().map(|pace| {
             let nodes = describe::count(pace.nodes, "node");
-            let pixels = pace.pixels_ms.map(|ms| format!(" · {} to pixels", format::duration(ms))).unwrap_or_default();
-            format!("{} in the worker, {nodes} computed again{pixels}", format::duration(pace.worker_ms))
+            let (worker, pixels) = (format::duration(pace.worker_ms), format::duration(pace.pixels_ms));
+            format!("{worker} in the worker, {nodes} computed again · {pixels} to pixels")
         })
     };
     // Figures for whoever measures the page: the words are rounded.
     view! {
         <p class="hint timing" data-edit=move || pace.get().map(|pace| pace.number.to_string())
             data-worker-ms=move || pace.get().map(|pace| pace.worker_ms.to_string())
-            data-pixels-ms=move || pace.get().and_then(|pace| pace.pixels_ms).map(|ms| ms.to_string())>{words}</p>
+            data-pixels-ms=move || pace.get().map(|pace| pace.pixels_ms.to_string())>{words}</p>
     }
 }

@@ -1,7 +1,7 @@
 //! What could be better, in plain words, each with the button that tries it.
 
 use super::describe;
-use super::table::{MeasureHead, state_of};
+use super::table::{MeasureHead, Name, state_of};
 use crate::export::{Table, TableError};
 use crate::ui::session::playground::Measurement;
 use crate::ui::use_session;
@@ -47,7 +47,7 @@ fn Card(finding: Finding) -> impl IntoView {
     let share = format!("{:.0} % of the output error", finding.weight * 100.0);
     view! {
         <div class="finding">
-            <b id=title.clone()>{finding.title}</b>
+            <b id=title.clone()>{finding.title}</b><p class="value muted"><Name name=finding.tensor.clone() /></p>
             <dl class="facts">{evidence.collect_view()}</dl>
             <div class="finding-foot">
                 <span><button type="button" class="ghost small" on:click=move |_| session.edit_tensor(&target)>"Show"</button>{share}</span>

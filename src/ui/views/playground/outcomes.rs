@@ -7,7 +7,7 @@ use crate::worker::{Prediction, Version, VersionOutcome};
 use leptos::prelude::*;
 
 /// Classes shown.
-const TOP: usize = 5;
+const TOP: usize = 8;
 /// Logits on a page.
 const LOGITS_PER_PAGE: usize = 10;
 

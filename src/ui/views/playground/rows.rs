@@ -1,6 +1,7 @@
 //! Which of the layer's tensors is edited.
 
 use super::describe;
+use super::table::Name;
 use crate::ui::use_session;
 use crate::worker::RowState;
 use leptos::prelude::*;
@@ -62,10 +63,10 @@ pub fn Rows() -> impl IntoView {
         let (tensor, target) = (choice.tensor.clone(), choice.tensor.clone());
         let pressed = move || playground.tensor.with(|now| (now.as_ref() == Some(&tensor)).to_string());
         view! {
-            <button type="button" class="row-choice" class:off=!choice.enabled aria-pressed=pressed title=choice.tensor.clone()
+            <button type="button" class="row-choice" class:off=!choice.enabled aria-pressed=pressed
                 on:click=move |_| session.edit_tensor(&target)>
                 <span>{choice.what}{choice.dirty.then(|| view! { <b class="edit" title="differs from the file">" ●"</b> })}</span>
-                <span class="value">{choice.tensor.clone()}</span>
+                <Name name=choice.tensor.clone() />
                 <small>{choice.grid}</small>
             </button>
         }

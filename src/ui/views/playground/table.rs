@@ -3,6 +3,7 @@
 use crate::export::{Table, TableError};
 use crate::platform::download::{download, file_name};
 use crate::ui::session::playground::{Measurement, Taken};
+use crate::ui::turns::in_turn;
 use crate::ui::{format, use_session};
 use leptos::prelude::*;
 
@@ -102,6 +103,9 @@ pub fn DataTable(
     let chosen = session.playground.tensor;
     let by = RwSignal::new(None::<(usize, bool)>);
     let first = RwSignal::new(0);
+    // Rows are drawn in a turn of their own: while a handle is dragged the picture goes first.
+    let drawn: ReadSignal<Option<Vec<Line>>> = in_turn(Signal::derive(move || Some(lines.get())));
+    let lines: Signal<Vec<Line>> = Signal::derive(move || drawn.get().unwrap_or_default());
     let order = Memo::new(move |_| lines.with(|lines| sorted(lines, by.get())));
     let count = Signal::derive(move || order.with(Vec::len));
     Effect::new(move |_| {
@@ -125,14 +129,9 @@ pub fn DataTable(
             Some((now, false)) if now == place => "ascending",
             _ => "none",
         };
-        let mark = move || match direction() {
-            "descending" => " ↓",
-            "ascending" => " ↑",
-            _ => "",
-        };
         view! {
             <th scope="col" class:num=column.numeric aria-sort=direction title=column.hint>
-                <button type="button" on:click=move |_| sort(place, column.numeric)>{column.title}<span aria-hidden="true">{mark}</span></button>
+                <button type="button" on:click=move |_| sort(place, column.numeric)>{column.title}</button>
             </th>
         }
     };
@@ -175,10 +174,20 @@ fn Row(line: Line, chosen: RwSignal<Option<String>>) -> impl IntoView {
             <th scope="row"><button type="button" class="ghost cell" on:click=move |event| {
                 event.stop_propagation();
                 session.edit_tensor(&keyed);
-            }>{head}</button>{dirty.then(|| view! { <b class="edit" title="differs from the file">" ●"</b> })}</th>
+            }><Name name=head /></button>{dirty.then(|| view! { <b class="edit" title="differs from the file">" ●"</b> })}</th>
             {cells.map(cell).collect_view()}
         </tr>
     }
+}
+
+/// A name that is too long is cut at its beginning: its end tells it from the others.
+#[component]
+pub fn Name(
+    /// The name.
+    name: String,
+) -> impl IntoView {
+    let title = name.clone();
+    view! { <span class="tail" title=title><bdi>{name}</bdi></span> }
 }
 
 fn cell(cell: Cell) -> AnyView {
