@@ -32,7 +32,6 @@ pub use match_tensors::{TensorMatch, match_tensors};
 pub use predictions::{
     OutputFacts, Prediction, Predictions, ScoreKind, argmax, predictions, score_kind, tensor_predictions,
 };
-pub use predictions::{OutputFacts, Prediction, Predictions, ScoreKind, argmax, predictions, tensor_predictions};
 pub use ranges::{LayerRange, Span, layer_range};
 pub use sample::Sample;
 pub use stats::{Inside, Stats, ValueRange, inside, percentiles, stats, tensor_inside, tensor_stats};
