@@ -149,6 +149,19 @@ pub(super) fn unzip(bytes: &Bytes, budget: &mut Budget) -> Members {
     members
 }
 
+/// The first member of a zip archive with this base name.
+pub(super) fn member(bytes: &Bytes, base: &str, budget: &mut Budget) -> Result<Option<Bytes>, ImportError> {
+    let damaged = |error: zip::result::ZipError| {
+        ImportError::format("zip directory", error.to_string(), "a readable zip archive", DAMAGED)
+    };
+    let mut archive = ZipArchive::new(Cursor::new(bytes.clone())).map_err(damaged)?;
+    let wanted = |name: &[u8]| base_name(&clean_path(&String::from_utf8_lossy(name))) == base;
+    let Some(name) = archive.file_names_raw().find(|name| wanted(name)).map(<[u8]>::to_vec) else { return Ok(None) };
+    let entry = archive.by_name_raw(&name).map_err(damaged)?;
+    let packed_bytes = entry.compressed_size().min(bytes.len() as u64);
+    budget.read(entry, base, packed_bytes).map(|content| Some(content.into()))
+}
+
 /// What a zip archive is, by the names in its directory, or by its first name where only the head is here.
 pub(super) fn zip_kind(head: &[u8], whole: bool) -> Kind {
     let names: Vec<String> = if whole {

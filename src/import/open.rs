@@ -4,8 +4,8 @@ use super::folders::{self, Group, LoosePicture};
 use super::limits::Budget;
 use super::source::{base_name, clean_path, extension, is_litter, stem};
 use super::{
-    Converted, Dataset, Image, ImportError, Kind, Limits, NamedArray, Picture, SourceFile, TorchOptions, archive,
-    arrays, cifar, cifar_python, detect, names, npy, pytorch, safetensors,
+    Converted, Dataset, Image, ImportError, KerasOptions, Kind, Limits, NamedArray, Picture, SourceFile, TorchOptions,
+    archive, arrays, cifar, cifar_python, convert_keras, detect, names, npy, pytorch, safetensors, tflite,
 };
 use crate::onnx::proto::StringStringEntryProto;
 use crate::onnx::{Document, OnnxError};
@@ -16,7 +16,7 @@ use std::collections::HashSet;
 /// One thing found in a drop.
 #[derive(Clone, Debug)]
 pub enum Opened {
-    /// An ONNX model, not decoded yet.
+    /// An ONNX model, not decoded yet; or what a model of another format became, with notes in its metadata.
     Model {
         /// Its file name, with the archive's where it came in one.
         name: String,
@@ -168,6 +168,14 @@ impl<'a> Drop<'a> {
                 self.names.extend(names.map(|names| (scope.to_owned(), name, names)));
             }
             Kind::TarGz | Kind::Tar | Kind::Zip | Kind::Gzip => self.archive(scope, kind, &path, &bytes, depth)?,
+            Kind::Hdf5 | Kind::KerasZip => {
+                let converted = convert_keras(&bytes, &name, &KerasOptions::default())?;
+                self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
+            }
+            Kind::Tflite => {
+                let converted = tflite::read(&bytes, &tflite::TfliteOptions::default())?;
+                self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
+            }
             Kind::TorchZip | Kind::TorchLegacy => {
                 let file = pytorch::read_within(&bytes, &name, &mut self.budget, &TorchOptions::default())?;
                 let document = with_source(&file.converted, kind, &file.code).map_err(|error| unwritten(&error))?;
@@ -180,9 +188,6 @@ impl<'a> Drop<'a> {
             }
             Kind::Empty | Kind::LfsPointer | Kind::WebPage | Kind::Text | Kind::Unknown => {
                 return self.not_ours(scope, kind, path, bytes);
-            }
-            Kind::Hdf5 | Kind::KerasZip | Kind::Tflite => {
-                return Err(model_refusal(kind));
             }
         }
         Ok(())
@@ -278,7 +283,7 @@ impl<'a> Drop<'a> {
         // An image or a model whose bytes are not what its name says was meant to be opened, wherever it lies.
         let meant = matches!(
             extension(&path).as_str(),
-            "png" | "jpg" | "jpeg" | "webp" | "bmp" | "onnx" | "npy" | "npz" | "bin" | "h5" | "pt"
+            "png" | "jpg" | "jpeg" | "webp" | "bmp" | "onnx" | "npy" | "npz" | "bin" | "h5" | "keras" | "pt" | "tflite"
         );
         if !alone && !meant {
             return Ok(());
@@ -380,15 +385,6 @@ fn external_locations(model: &[u8]) -> Vec<String> {
         }
     }
     found
-}
-
-fn model_refusal(kind: Kind) -> ImportError {
-    let advice = match kind {
-        Kind::Tflite => "Convert it with tf2onnx (python -m tf2onnx.convert --tflite) and open the .onnx file.",
-        Kind::Hdf5 | Kind::KerasZip => "Convert it with tf2onnx (tf2onnx.convert.from_keras) and open the .onnx file.",
-        _ => "Export it with torch.onnx.export and open the .onnx file.",
-    };
-    ImportError::unsupported("start of the file", kind.name(), "an ONNX model", advice)
 }
 
 /// The document of another format with its notes and its code as metadata, so that they go where it goes.

@@ -30,6 +30,8 @@ pub enum Attr {
     Floats(Vec<f32>),
     /// `STRINGS`
     Texts(Vec<String>),
+    /// `GRAPH`: the body of `Scan`, `Loop` or `If`.
+    Graph(Box<GraphProto>),
 }
 
 macro_rules! attr_from {
@@ -61,6 +63,7 @@ impl Attr {
             Attr::Tensor(value) => (proto.t = Some(tensor_to_proto("", &value)), AttributeType::Tensor).1,
             Attr::Ints(values) => (proto.ints = values, AttributeType::Ints).1,
             Attr::Floats(values) => (proto.floats = values, AttributeType::Floats).1,
+            Attr::Graph(graph) => (proto.g = Some(*graph), AttributeType::Graph).1,
             Attr::Texts(values) => (proto.strings = values.into_iter().map(text).collect(), AttributeType::Strings).1,
         };
         proto.r#type = Some(kind as i32);

@@ -111,7 +111,7 @@ pub fn quantized_tensors_with(document: &Document, facts: &Facts) -> Vec<Quantiz
 }
 
 /// What each constant is to the operations that read it.
-fn kinds(document: &Document) -> HashMap<String, TensorKind> {
+pub(super) fn kinds(document: &Document) -> HashMap<String, TensorKind> {
     let mut kinds = HashMap::new();
     for op in document.core_ops() {
         for operand in op.operands.iter().filter(|operand| operand.constant) {

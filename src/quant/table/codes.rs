@@ -58,7 +58,7 @@ impl Grid {
 }
 
 /// Integers as a tensor of an integer type of up to 32 bits; narrow ones packed, low bits first.
-pub(super) fn integers(dtype: DType, shape: &[usize], values: &[i64]) -> Result<Tensor, TensorError> {
+pub(in crate::quant) fn integers(dtype: DType, shape: &[usize], values: &[i64]) -> Result<Tensor, TensorError> {
     let bytes: Vec<u8> = match dtype.bits() {
         Some(bits @ (2 | 4)) => {
             let mask = (1i64 << bits) - 1;

@@ -21,6 +21,7 @@ mod transparent;
 mod written;
 
 pub use apply::{ValueRanges, apply};
+pub(in crate::quant) use codes::integers;
 pub use edit::{Change, Edit};
 pub use error::TableError;
 pub use float_variant::FloatVariant;

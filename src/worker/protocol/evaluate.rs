@@ -25,6 +25,19 @@ pub struct EvaluateOrder {
     pub semantics: Semantics,
 }
 
+/// Where two models part on the input of the last run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parting {
+    /// Position of the layer in the workspace's list: the first whose outputs are further apart than
+    /// [`PARTING_SQNR_DB`], or else the one where they are furthest apart.
+    pub layer: usize,
+    /// SQNR of the second model's output there against the first's.
+    pub sqnr_db: f64,
+}
+
+/// Outputs count as parted below this ratio: a tenth of the signal is noise.
+pub const PARTING_SQNR_DB: f64 = 20.0;
+
 /// Scores of items.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {

@@ -52,6 +52,13 @@ pub enum Request {
     ExportActivations(ModelId),
     /// JSON of model cards, quantization parameters and predictions, in the reply's blob.
     ExportReport,
+    /// The layer where two models part on the last run's input.
+    Parting {
+        /// The reference.
+        first: ModelId,
+        /// The other one.
+        second: ModelId,
+    },
     /// Run a classifier on some items of a data set.
     Evaluate(EvaluateOrder),
     /// Something about a quantization table.
@@ -82,6 +89,8 @@ pub enum Reply {
         /// Its media type.
         media_type: String,
     },
+    /// Answer to `Parting`; `None` where no layer of both has been run.
+    Parting(Option<Parting>),
     /// Answer to `Evaluate`.
     Scores(Scores),
     /// Answer to `Playground`.

@@ -5,6 +5,7 @@
 
 use super::ModelId;
 use crate::analysis::{ErrorMetrics, Histogram, Predictions};
+pub use crate::analysis::{ErrorShare, Quality};
 use crate::quant::TensorKind;
 use crate::quant::table::{Clamp, Edit, Grid, GridError, RowMode, TableFormat};
 use serde::{Deserialize, Serialize};
@@ -270,17 +271,6 @@ pub struct BeforeAfter {
     pub shape: Vec<usize>,
 }
 
-/// A part of a tensor's own rounding error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ErrorShare {
-    /// Values it happens to.
-    pub count: usize,
-    /// Their share of all values, 0 to 1.
-    pub share_of_values: f64,
-    /// Their share of the sum of squared errors, 0 to 1; 0 without error.
-    pub share_of_error: f64,
-}
-
 /// A tensor in one version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VersionTensor {
@@ -364,17 +354,6 @@ pub struct SensitivityReport {
     pub float: Quality,
     /// Rows measured so far.
     pub rows: Vec<SensitivityRow>,
-}
-
-/// How good a model is on some images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Quality {
-    /// Correct of labelled images, 0 to 1; without labels, agreement with the float model.
-    pub accuracy: Option<f64>,
-    /// Mean cross-entropy in nats against the labels, or against the float model's probabilities.
-    pub cross_entropy: Option<f64>,
-    /// SQNR of the output against the float model's, in dB; `None` without error.
-    pub output_sqnr_db: Option<f64>,
 }
 
 /// A row switched alone.

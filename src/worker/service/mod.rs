@@ -94,6 +94,7 @@ pub struct Service {
     layout: Layout,
     plans: Plans,
     last_run: Option<LastRun>,
+    tables: playground::Tables,
 }
 
 impl Service {
@@ -124,6 +125,7 @@ impl Service {
             Request::Thumbnail { source, index } => self.thumbnail(source, index),
             Request::ExportActivations(model) => self.export_activations(model, job).await,
             Request::ExportReport => self.export_report(),
+            Request::Parting { first, second } => self.parting(first, second),
             Request::Evaluate(order) => self.evaluate(order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
         };
@@ -139,6 +141,7 @@ impl Service {
         self.revision += 1;
         self.layout = Layout::of(&self.models);
         self.plans.keep(&self.models);
+        self.tables.keep(&self.models);
         if let Some(run) = &mut self.last_run {
             run.keep(&self.models);
         }

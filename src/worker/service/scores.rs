@@ -29,11 +29,16 @@ fn class_scores(model: &OpenModel, name: &str, tensor: &Tensor) -> Option<(Vec<f
     }
     let quantized = model.quantized.iter().find(|quantized| quantized.value == name || quantized.stored == name);
     let scores = real_values(tensor, quantized)?;
-    let facts = OutputFacts {
+    Some((scores, output_facts(model, name)))
+}
+
+/// What the graph tells of an output's scores.
+pub fn output_facts(model: &OpenModel, name: &str) -> OutputFacts {
+    let quantized = model.quantized.iter().find(|quantized| quantized.value == name || quantized.stored == name);
+    OutputFacts {
         after_softmax: after_softmax(model, name),
         quantization_step: quantized.and_then(|quantized| quantized.fixed()?.scale.first().copied()),
-    };
-    Some((scores, facts))
+    }
 }
 
 /// Whether the scores are probabilities by the graph; `None` where it does not tell, so that the values decide.

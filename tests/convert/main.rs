@@ -1,0 +1,8 @@
+//! Models of other frameworks as ONNX, against the answers of those frameworks.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod keras;
+mod keras_damaged;
+mod keras_reference;
+mod support;
