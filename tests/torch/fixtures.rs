@@ -72,7 +72,14 @@ const QUANTIZED_EQUAL: f64 = 0.9;
 #[test]
 fn quantized_models_equal_pytorch() {
     let mut failed = Vec::new();
-    for name in ["quant_fbgemm_trace", "quant_fbgemm_script", "quant_fbgemm_frozen", "quant_qnnpack_trace"] {
+    for name in [
+        "quant_fbgemm_trace",
+        "quant_fbgemm_script",
+        "quant_fbgemm_frozen",
+        "quant_qnnpack_trace",
+        "quant_eager_script",
+        "quant_eager_frozen",
+    ] {
         let outcome = std::panic::catch_unwind(|| {
             let file = torch(&fixtures().join(format!("{name}.pt")));
             assert!(file.has_graph, "{:?}", file.converted.notes);

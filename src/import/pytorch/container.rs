@@ -102,7 +102,7 @@ impl Container {
 
 /// The folder that the archive's marks lie in.
 fn root_of(paths: &[String]) -> &str {
-    const MARKS: [&str; 4] = ["data.pkl", "constants.pkl", "version", "archive_format"];
+    const MARKS: [&str; 5] = ["data.pkl", "constants.pkl", "version", "archive_format", "model.json"];
     let folders = MARKS.iter().flat_map(|mark| {
         paths.iter().filter_map(move |path| match path.strip_suffix(mark)? {
             "" => Some(""),

@@ -407,6 +407,7 @@ impl<'a> Machine<'a> {
             Py::Name(module) if module.as_ref() == "CONSTANTS" => {
                 let number = name.strip_prefix('c').and_then(|number| number.parse::<usize>().ok());
                 let found = number.and_then(|number| self.constants.get(number)).cloned();
+                let found = found.map(|value| super::packed::of(self.heap, &value).map_or(value, Py::Packed));
                 found.ok_or_else(|| Refusal::new(format!("the constant {name}, which is not in the file")))?
             }
             Py::Name(module) => Py::Name(format!("{module}.{name}").into()),

@@ -40,21 +40,34 @@ pub(super) fn requantized(graph: &mut Graph, from: ValueId, made: ValueId, wish:
 
 /// The two operands of a binary operation; numbers take the type of the tensor beside them.
 pub(super) fn pair(graph: &mut Graph, left: &Py, right: &Py) -> Made<(ValueId, ValueId)> {
-    let is_number = |value: &Py| matches!(value, Py::Int(_) | Py::Float(_) | Py::Bool(_));
-    let (first, second) = match (is_number(left), is_number(right)) {
-        (false, true) => {
+    // A trace keeps numbers as tensors without dims; they do not change the type of what they are combined with.
+    let number = |value: &Py| match value {
+        Py::Int(_) | Py::Float(_) | Py::Bool(_) => value.as_float(),
+        Py::Tensor(constant) if constant.tensor.shape().is_empty() => value.as_float(),
+        _ => None,
+    };
+    Ok(match (number(left), number(right)) {
+        (None, Some(number)) => {
             let first = graph.operand(left)?;
-            let dtype = graph.value(first).dtype;
-            (first, graph.scalar(right.as_float().unwrap_or(0.0), dtype)?)
+            with_number(graph, first, number)?
         }
-        (true, false) => {
+        (Some(number), None) => {
             let second = graph.operand(right)?;
-            let dtype = graph.value(second).dtype;
-            (graph.scalar(left.as_float().unwrap_or(0.0), dtype)?, second)
+            let (second, first) = with_number(graph, second, number)?;
+            (first, second)
         }
         _ => (graph.operand(left)?, graph.operand(right)?),
+    })
+}
+
+/// A tensor and a number of one type: that of the tensor, but float32 where integers meet a fraction.
+fn with_number(graph: &mut Graph, id: ValueId, number: f64) -> Made<(ValueId, ValueId)> {
+    let dtype = graph.value(id).dtype;
+    let (id, dtype) = match dtype.is_int() && number.fract() != 0.0 {
+        true => (super::reshape::cast(graph, &Py::Value(id), DType::Float32)?, DType::Float32),
+        false => (id, dtype),
     };
-    Ok((first, second))
+    Ok((id, graph.scalar(number, dtype)?))
 }
 
 /// A node of two operands.

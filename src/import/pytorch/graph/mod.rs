@@ -77,7 +77,7 @@ pub(super) struct Graph {
     constants: HashMap<*const Constant, ValueId>,
     /// Keeps the constants alive that `constants` knows by address.
     kept: Vec<Rc<Constant>>,
-    scalars: HashMap<(u64, bool), ValueId>,
+    scalars: HashMap<(u64, DType), ValueId>,
     /// Names of the file's tensors.
     names: HashMap<*const Constant, String>,
     /// Values that were changed in place, and by what.
@@ -190,6 +190,18 @@ impl Graph {
                 };
                 next = back.map(|back| (origin, back));
             }
+        }
+    }
+
+    /// A value is read as indices: an input whose type the file does not tell holds integers.
+    pub fn learn_integer(&mut self, id: ValueId) {
+        let mut next = Some(id);
+        while let Some(value) = next.and_then(|id| self.values.get_mut(id.0)) {
+            if value.quant.is_some() || value.dtype != DType::Float32 {
+                return;
+            }
+            value.dtype = DType::Int64;
+            next = value.origin.as_ref().map(|(origin, _)| *origin);
         }
     }
 
@@ -321,18 +333,20 @@ impl Graph {
 
     /// A number as a constant of a type.
     pub fn scalar(&mut self, number: f64, dtype: DType) -> Made<ValueId> {
-        let integer = dtype == DType::Int64;
-        if let Some(&id) = self.scalars.get(&(number.to_bits(), integer)) {
+        if let Some(&id) = self.scalars.get(&(number.to_bits(), dtype)) {
             return Ok(id);
         }
-        let tensor = match integer {
-            true => Tensor::from_vec(vec![], vec![number as i64])?,
-            false => Tensor::from_vec(vec![], vec![number as f32])?,
+        let tensor = match dtype {
+            DType::Int64 => Tensor::from_vec(vec![], vec![number as i64])?,
+            DType::Int32 => Tensor::from_vec(vec![], vec![number as i32])?,
+            DType::Float64 => Tensor::from_vec(vec![], vec![number])?,
+            DType::Float16 => Tensor::from_vec(vec![], vec![half::f16::from_f64(number)])?,
+            DType::Bfloat16 => Tensor::from_vec(vec![], vec![half::bf16::from_f64(number)])?,
+            _ => Tensor::from_vec(vec![], vec![number as f32])?,
         };
         let name = self.builder.initializer("scalar", &tensor);
-        let dtype = tensor.dtype();
         let id = self.add(GraphValue { name, dtype, shape: Some(Vec::new()), quant: None, origin: None });
-        self.scalars.insert((number.to_bits(), integer), id);
+        self.scalars.insert((number.to_bits(), dtype), id);
         Ok(id)
     }
 
@@ -350,10 +364,18 @@ impl Graph {
     pub fn settle_inputs(&mut self) {
         let known: HashMap<String, (DType, Option<Vec<Dim>>)> =
             self.values.iter().map(|value| (value.name.clone(), (value.dtype, value.shape.clone()))).collect();
+        let mut guessed = Vec::new();
         for input in &mut self.builder.graph_mut().input {
             if let Some((dtype, shape)) = known.get(input.name()) {
-                *input = crate::onnx::value_info(input.name(), *dtype, shape.as_deref());
+                // ONNX wants a rank. Indices come as a batch of lists.
+                let list = (shape.is_none() && dtype.is_int()).then(|| vec![Dim::Unknown; 2]);
+                guessed.extend(list.is_some().then(|| input.name().to_owned()));
+                let shape = list.as_ref().or(shape.as_ref());
+                *input = crate::onnx::value_info(input.name(), *dtype, shape.map(Vec::as_slice));
             }
+        }
+        for name in guessed {
+            self.note(format!("The input {name} is taken for a batch of lists: the file does not tell its rank."));
         }
     }
 }

@@ -128,6 +128,10 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
         "conv_transpose2d" => convolution::conv_transpose(graph, args, 2)?,
         "conv_transpose3d" => convolution::conv_transpose(graph, args, 3)?,
         "_convolution" | "convolution" => convolution::convolution(graph, args)?,
+        "_convolution_mode" => {
+            let weight = graph.operand(args.required(1, "weight")?)?;
+            convolution::conv(graph, args, graph.rank(weight).unwrap_or(4).saturating_sub(2))?
+        }
         "linear" => convolution::linear(graph, args)?,
         "addmm" => convolution::addmm(graph, args)?,
         "matmul" | "mm" | "bmm" => convolution::matmul(graph, args)?,
@@ -218,6 +222,7 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
         "embedding" => {
             let (weight, indices) = (graph.operand(args.required(0, "weight")?)?, args.required(1, "indices")?);
             let indices = graph.operand(indices)?;
+            graph.learn_integer(indices);
             let shape = match (graph.shape(weight), graph.shape(indices)) {
                 (Some([_, width]), Some(dims)) => Some(dims.iter().cloned().chain([width.clone()]).collect()),
                 _ => None,
@@ -399,7 +404,7 @@ fn quantized_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>
     let float = |value: f64| Attr::Float(value as f32);
     let id = match plain {
         "conv1d" | "conv2d" | "conv3d" | "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d" => {
-            quantized::conv(graph, args, relu)?
+            quantized::conv(graph, args, relu, plain.ends_with("1d"))?
         }
         "linear" => quantized::linear(graph, args, relu)?,
         "linear_dynamic" => quantized::linear_dynamic(graph, args, relu)?,

@@ -2,11 +2,12 @@
 
 use super::convolution::{Window, linear_node, node, product_shape};
 use super::elementwise::{binary_node, pair, unary};
+use super::reshape::squeeze;
 use super::{Args, Graph, Made, Refusal};
 use crate::import::pytorch::dtype::TorchType;
 use crate::import::pytorch::python::{Packed, Py, ValueId};
 use crate::import::pytorch::tensor::Constant;
-use crate::onnx::Attr;
+use crate::onnx::{Attr, Dim};
 use crate::quant::{Granularity, QuantParams, quantize};
 use crate::tensor::{DType, Tensor};
 use std::rc::Rc;
@@ -119,9 +120,9 @@ fn rounded(graph: &mut Graph, constant: &Rc<Constant>, params: QuantParams) -> M
     Ok(made)
 }
 
-/// `quantized.conv*d(_relu)`: input, packed weights, scale, zero point.
-pub(super) fn conv(graph: &mut Graph, args: &Args, relu: bool) -> Made<ValueId> {
-    let input = graph.operand(args.required(0, "qx")?)?;
+/// `quantized.conv*d(_relu)`: input, packed weights, scale, zero point. `line` where it is called for one dim.
+pub(super) fn conv(graph: &mut Graph, args: &Args, relu: bool, line: bool) -> Made<ValueId> {
+    let mut input = graph.operand(args.required(0, "qx")?)?;
     let packed = packed(args)?;
     if packed.spatial == 0 {
         return Err(Refusal::new("a convolution with the weights of a linear layer"));
@@ -139,7 +140,21 @@ pub(super) fn conv(graph: &mut Graph, args: &Args, relu: bool) -> Made<ValueId> 
         transposed: packed.transposed,
         output_padding: packed.output_padding.clone(),
     };
-    let made = node(graph, input, weight, bias, &window)?;
+    // PyTorch packs a convolution of one dim as one of two, the first of them 1.
+    let raised = line && packed.spatial == 2;
+    let across = |graph: &mut Graph, id: ValueId, insert: bool| {
+        squeeze(graph, &Args::of(vec![Py::Value(id), Py::Int(2)]), insert)
+    };
+    if raised {
+        let channels = graph.shape(weight).and_then(|shape| shape.get(1)?.known());
+        let channels = channels.map_or(Dim::Unknown, |dim| Dim::Known(dim * packed.groups.max(1) as usize));
+        graph.learn(input, &[Dim::Unknown, channels, Dim::Unknown]);
+        input = across(graph, input, true)?;
+    }
+    let mut made = node(graph, input, weight, bias, &window)?;
+    if raised {
+        made = across(graph, made, false)?;
+    }
     let made = relu_if(graph, made, relu, &params)?;
     graph.quantize(made, params, "conv")
 }

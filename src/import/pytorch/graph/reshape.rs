@@ -345,6 +345,10 @@ pub(super) fn pad(graph: &mut Graph, input: &Py, pads: &[i64], mode: &str, value
     }
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
     let made = graph.emit("Pad", &inputs, "pad", &[("mode", onnx_mode.into())], dtype, Some(shape));
+    // Batch and channels stay what they are: what a convolution behind tells of them holds before it too.
+    if pairs.len() + 2 <= rank {
+        graph.values[made.0].origin = Some((id, None));
+    }
     requantized(graph, id, made, "pad")
 }
 
