@@ -16,9 +16,9 @@ const e2e = readdirSync(new URL("../tests/e2e", import.meta.url))
 // `needs`: a step that has to pass first, because without it this one would only repeat its failure.
 const steps = [
   { name: "format", run: "cargo fmt --all --check" },
-  { name: "lint", run: "cargo clippy --locked --all-targets -- -D warnings" },
+  { name: "lint", run: "cargo clippy --locked --all-targets --features cli -- -D warnings" },
   { name: "lint-wasm", run: `cargo clippy --locked --release ${wasm} ${wasmTargets} -- -D warnings` },
-  { name: "native", run: "cargo test --locked" },
+  { name: "native", run: "cargo test --locked --features cli" },
   { name: "build", run: "make --no-print-directory build build-engine-check" },
   {
     name: "web",

@@ -5,6 +5,8 @@
 
 pub mod analysis;
 pub mod chart;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod engine;
 pub mod export;
 pub mod import;

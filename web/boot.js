@@ -5,6 +5,12 @@ const WASM = "./app_bg.wasm";
 const WASM_BYTES = 0;
 const OFFLINE = false;
 
+// The browser may offer to install the page before the application is there (src/platform/install.rs).
+addEventListener("beforeinstallprompt", (event) => {
+  event.preventDefault();
+  globalThis.quantscopeInstallOffer = event;
+}, { once: true });
+
 const status = document.getElementById("boot-status");
 const progress = document.getElementById("boot-progress");
 

@@ -111,7 +111,16 @@ pub fn tensor_predictions(
     Ok((0..batch).map(|index| predictions(item(index), class_names, most, facts)).collect())
 }
 
-fn score_kind(output: &[f32], facts: OutputFacts) -> ScoreKind {
+/// The probability of each class of one item's output, recognized as in [`predictions`]: logits get a softmax.
+pub fn class_probabilities(output: &[f32], facts: OutputFacts) -> Vec<f64> {
+    match score_kind(output, facts) {
+        ScoreKind::SoftmaxApplied => softmax(output),
+        ScoreKind::Probabilities | ScoreKind::Single => output.iter().map(|&value| f64::from(value)).collect(),
+    }
+}
+
+/// What the values of an output are: by the graph, or else by the values themselves.
+pub fn score_kind(output: &[f32], facts: OutputFacts) -> ScoreKind {
     let sum: f64 = output.iter().map(|&value| f64::from(value)).sum();
     let rounding = f64::from(facts.quantization_step.unwrap_or(0.0)) / 2.0 * output.len() as f64;
     let look_like_probabilities =

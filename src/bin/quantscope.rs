@@ -1,3 +1,5 @@
 //! The same core from a terminal.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    quantscope::cli::main()
+}

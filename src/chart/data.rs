@@ -105,6 +105,8 @@ pub struct Histogram {
     pub shaded: Option<(f64, f64)>,
     /// What lies outside of it saturates: hatched, bars in the colour of clipping.
     pub clip: Option<(f64, f64)>,
+    /// Where values are rounded and not cut off: shaded in the colour of rounding.
+    pub rounded: Option<(f64, f64)>,
     /// Draggable lines.
     pub handles: Vec<Handle>,
 }

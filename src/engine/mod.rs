@@ -20,11 +20,17 @@ mod kernel;
 #[cfg(feature = "engine")]
 mod limits;
 #[cfg(feature = "engine")]
+mod live;
+#[cfg(feature = "engine")]
 mod lower;
 #[cfg(feature = "engine")]
 mod params;
 #[cfg(feature = "engine")]
 mod plan;
+#[cfg(feature = "engine")]
+mod probe;
+#[cfg(feature = "engine")]
+mod seen;
 #[cfg(feature = "engine")]
 mod state;
 pub mod terms;
@@ -39,7 +45,9 @@ pub use terms::{Semantics, UnsupportedNode};
 #[cfg(feature = "engine")]
 pub use {
     error::EngineError,
+    live::{LivePlan, LiveSnapshot},
     params::ParamKey,
     plan::{InputFact, Observe, Plan, PlanOptions, unsupported},
+    probe::Probe,
     state::Dirty,
 };

@@ -1,21 +1,21 @@
 //! The values of the last run and what has to be computed again.
 
 use super::error::EngineError;
-use super::fake::fake_quantize;
 use super::kernel::Input;
 use super::plan::{InputFact, Observe, Plan, Step};
+use super::seen::Seen;
 use super::value::{KernelError, Value};
-use crate::quant::QuantParams;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What a re-run did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dirty {
     /// Nodes that were computed again.
     pub nodes: usize,
-    /// Observed values whose bits changed, in graph order.
+    /// Observed values whose bits changed, as they are made or as their readers see them, in graph order.
     pub values: Vec<String>,
 }
 
@@ -23,18 +23,20 @@ pub struct Dirty {
 pub(super) struct State {
     pub values: Vec<Option<Value>>,
     pub constant: Vec<bool>,
-    /// Values that changed since their readers were computed.
+    /// Values that changed, as they were made or as their readers see them, since their readers were computed.
     pub changed: Vec<bool>,
-    /// Values that their readers see rounded.
-    pub fake: HashMap<usize, QuantParams>,
+    /// Those of them that their readers see unchanged, because they are rounded to what they were.
+    unseen: Vec<bool>,
+    /// Values that their readers see rounded, clamped or replaced.
+    pub fake: HashMap<usize, Arc<Seen>>,
     rounded: HashMap<usize, Value>,
     pub has_run: bool,
 }
 
 impl State {
     pub fn new(values: Vec<Option<Value>>, constant: Vec<bool>) -> Self {
-        let changed = vec![false; values.len()];
-        State { values, constant, changed, fake: HashMap::new(), rounded: HashMap::new(), has_run: false }
+        let (changed, unseen) = (vec![false; values.len()], vec![false; values.len()]);
+        State { values, constant, changed, unseen, fake: HashMap::new(), rounded: HashMap::new(), has_run: false }
     }
 
     /// A value as its readers see it.
@@ -44,23 +46,56 @@ impl State {
 
     /// Replaces a value and marks it as changed.
     pub fn put(&mut self, id: usize, value: Option<Value>) -> Result<(), KernelError> {
+        let rounds = self.fake.contains_key(&id);
+        let before = if rounds { self.rounded.get(&id).cloned() } else { None };
         if let Some(slot) = self.values.get_mut(id) {
             *slot = value;
         }
-        self.refresh(id)
+        self.see(id, before)
     }
 
-    /// Rounds a value anew for its readers, who have to be computed again.
+    /// Rounds a value anew for its readers, who have to be computed again where they see another value then.
     pub fn refresh(&mut self, id: usize) -> Result<(), KernelError> {
-        if let Some(changed) = self.changed.get_mut(id) {
-            *changed = true;
-        }
+        let before = self.seen(id).cloned();
+        self.see(id, before)
+    }
+
+    fn see(&mut self, id: usize, before: Option<Value>) -> Result<(), KernelError> {
         self.rounded.remove(&id);
-        if let (Some(params), Some(Some(value))) = (self.fake.get(&id), self.values.get(id)) {
-            let rounded = fake_quantize(value, params)?;
+        if let (Some(seen), Some(Some(value))) = (self.fake.get(&id), self.values.get(id)) {
+            let rounded = seen.of(value)?;
             self.rounded.insert(id, rounded);
         }
+        // A change that is still waiting for its readers must not be taken back by one that they do not see.
+        let waiting = self.has_changed(id);
+        let same = match (before, self.seen(id)) {
+            (Some(before), Some(now)) => before.same_bits(now),
+            _ => false,
+        };
+        if let (Some(changed), Some(unseen)) = (self.changed.get_mut(id), self.unseen.get_mut(id)) {
+            *changed = true;
+            *unseen = same && !waiting;
+        }
         Ok(())
+    }
+
+    /// Everything that a run or an edit changes. Cheap: tensors are shared.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { values: self.values.clone(), fake: self.fake.clone(), rounded: self.rounded.clone() }
+    }
+
+    /// Goes back to a snapshot of the same plan, taken when nothing was waiting to be computed.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        self.values.clone_from(&snapshot.values);
+        self.fake.clone_from(&snapshot.fake);
+        self.rounded.clone_from(&snapshot.rounded);
+        self.settle();
+    }
+
+    /// Nothing is waiting to be computed any more.
+    fn settle(&mut self) {
+        self.changed.fill(false);
+        self.unseen.fill(false);
     }
 
     /// Forgets a value nobody needs any more.
@@ -72,8 +107,16 @@ impl State {
     }
 
     fn has_changed(&self, id: usize) -> bool {
-        self.changed.get(id) == Some(&true)
+        self.changed.get(id) == Some(&true) && self.unseen.get(id) != Some(&true)
     }
+}
+
+/// The values of a plan at one time.
+#[derive(Clone)]
+pub(super) struct Snapshot {
+    values: Vec<Option<Value>>,
+    fake: HashMap<usize, Arc<Seen>>,
+    rounded: HashMap<usize, Value>,
 }
 
 impl Step {
@@ -180,9 +223,9 @@ impl Plan {
                 state.drop_value(id);
             }
         }
-        let changed = |name: &&String| self.names.get(*name).is_some_and(|&id| state.has_changed(id));
+        let changed = |name: &&String| self.names.get(*name).is_some_and(|&id| state.changed.get(id) == Some(&true));
         dirty.values = self.observed.iter().filter(changed).cloned().collect();
-        state.changed.fill(false);
+        state.settle();
         Ok(dirty)
     }
 

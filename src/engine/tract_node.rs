@@ -113,6 +113,22 @@ struct Built {
     fed: Vec<usize>,
 }
 
+impl Built {
+    fn fits(&self, now: &[Met]) -> bool {
+        self.met.len() == now.len() && self.met.iter().zip(now).all(|(then, now)| then.fits(now))
+    }
+
+    /// Whether it was built for the same shapes, so that only constants can differ.
+    fn same_shapes(&self, now: &[Met]) -> bool {
+        let same =
+            |(then, now): (&Met, &Met)| matches!((then, now), (Met::Constant(_), Met::Constant(_))) || then.fits(now);
+        self.met.len() == now.len() && self.met.iter().zip(now).all(same)
+    }
+}
+
+/// Plans kept for a node whose constants change to and fro: a row of the table switched off and on again.
+const BUILT_PLANS: usize = 2;
+
 /// A node that tract computes.
 pub(crate) struct TractNode {
     node: pb::NodeProto,
@@ -121,7 +137,8 @@ pub(crate) struct TractNode {
     /// Names of `If` and `Loop` bodies' outer values, appended to the inputs.
     captured: Vec<String>,
     outputs: usize,
-    built: Option<Built>,
+    /// The plans built, the last used first.
+    built: Vec<Built>,
 }
 
 impl TractNode {
@@ -153,7 +170,7 @@ impl TractNode {
             op_type: op_type.to_owned(),
             captured: flat.captured.clone(),
             outputs,
-            built: None,
+            built: Vec::new(),
         })
     }
 
@@ -242,20 +259,22 @@ impl TractNode {
             Some(input) => Met::Variable(input.value.tensor().datum_type(), input.value.shape().to_vec()),
         };
         let met: Vec<Met> = inputs.iter().enumerate().map(met).collect();
-        let fits = |built: &&mut Built| {
-            built.met.len() == met.len() && built.met.iter().zip(&met).all(|(then, now)| then.fits(now))
-        };
-        if self.built.as_mut().filter(fits).is_none() {
-            self.built = None;
-            self.built = Some(self.build(met)?);
+        match self.built.iter().position(|built| built.fits(&met)) {
+            Some(position) => self.built.get_mut(..=position).unwrap_or_default().rotate_right(1),
+            None => {
+                self.built.retain(|built| built.same_shapes(&met));
+                self.built.truncate(BUILT_PLANS - 1);
+                let built = self.build(met)?;
+                self.built.insert(0, built);
+            }
         }
-        let Some(built) = self.built.as_mut() else { return Err("the plan was not built".to_owned()) };
+        let Some(built) = self.built.first_mut() else { return Err("the plan was not built".to_owned()) };
         let fed = built.fed.iter().filter_map(|&at| inputs.get(at)?.as_ref()).map(|i| i.value.tensor().clone());
         let fed = fed.map(TValue::from_const).collect();
         let results = guarded(|| built.state.run(fed));
         if results.is_err() {
             // A failed state may hold half of a turn.
-            self.built = None;
+            self.built.remove(0);
         }
         let mut results = results?.into_iter();
         let mut values = Vec::with_capacity(self.outputs);

@@ -73,7 +73,8 @@ impl<'a> Budget<'a> {
         }
     }
 
-    fn charge(&mut self, place: &str, bytes: u64) -> Result<(), ImportError> {
+    /// Counts bytes that are taken without being read through [`Self::read`].
+    pub fn charge(&mut self, place: &str, bytes: u64) -> Result<(), ImportError> {
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(bytes);
         if self.unpacked_bytes > self.limits.unpacked_bytes { Err(self.too_large(place)) } else { Ok(()) }
     }

@@ -4,9 +4,11 @@ use super::folders::{self, Group, LoosePicture};
 use super::limits::Budget;
 use super::source::{base_name, clean_path, extension, is_litter, stem};
 use super::{
-    Dataset, Image, ImportError, KerasOptions, Kind, Limits, NamedArray, Picture, SourceFile, archive, arrays, cifar,
-    cifar_python, convert_keras, detect, names, npy, pickle,
+    Converted, Dataset, Image, ImportError, KerasOptions, Kind, Limits, NamedArray, Picture, SourceFile, TorchOptions,
+    archive, arrays, cifar, cifar_python, convert_keras, detect, names, npy, pytorch, safetensors, tflite,
 };
+use crate::onnx::proto::StringStringEntryProto;
+use crate::onnx::{Document, OnnxError};
 use crate::problem::Problem;
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -170,12 +172,22 @@ impl<'a> Drop<'a> {
                 let converted = convert_keras(&bytes, &name, &KerasOptions::default())?;
                 self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
             }
-            Kind::TorchZip => return Err(torch_refusal(&bytes, &mut self.budget)),
+            Kind::Tflite => {
+                let converted = tflite::read(&bytes, &tflite::TfliteOptions::default())?;
+                self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
+            }
+            Kind::TorchZip | Kind::TorchLegacy => {
+                let file = pytorch::read_within(&bytes, &name, &mut self.budget, &TorchOptions::default())?;
+                let document = with_source(&file.converted, kind, &file.code).map_err(|error| unwritten(&error))?;
+                self.models.push(Opened::Model { name, bytes: document.encode().into() });
+            }
+            Kind::Safetensors => {
+                let converted = safetensors::read_safetensors(&bytes, &name, TorchOptions::default().opset)?;
+                let document = with_source(&converted, kind, &[]).map_err(|error| unwritten(&error))?;
+                self.models.push(Opened::Model { name, bytes: document.encode().into() });
+            }
             Kind::Empty | Kind::LfsPointer | Kind::WebPage | Kind::Text | Kind::Unknown => {
                 return self.not_ours(scope, kind, path, bytes);
-            }
-            Kind::TorchLegacy | Kind::Safetensors | Kind::Tflite => {
-                return Err(model_refusal(kind));
             }
         }
         Ok(())
@@ -271,7 +283,7 @@ impl<'a> Drop<'a> {
         // An image or a model whose bytes are not what its name says was meant to be opened, wherever it lies.
         let meant = matches!(
             extension(&path).as_str(),
-            "png" | "jpg" | "jpeg" | "webp" | "bmp" | "onnx" | "npy" | "npz" | "bin" | "h5" | "keras" | "pt"
+            "png" | "jpg" | "jpeg" | "webp" | "bmp" | "onnx" | "npy" | "npz" | "bin" | "h5" | "keras" | "pt" | "tflite"
         );
         if !alone && !meant {
             return Ok(());
@@ -375,34 +387,22 @@ fn external_locations(model: &[u8]) -> Vec<String> {
     found
 }
 
-fn model_refusal(kind: Kind) -> ImportError {
-    let advice = match kind {
-        Kind::Tflite => "Convert it with tf2onnx (python -m tf2onnx.convert --tflite) and open the .onnx file.",
-        Kind::Safetensors => "It holds weights without a graph: export the whole model to ONNX and open that.",
-        _ => "Export it with torch.onnx.export and open the .onnx file.",
-    };
-    let found = match kind {
-        Kind::Safetensors => format!("{}, whose header lists tensors but no operations", kind.name()),
-        _ => kind.name().to_owned(),
-    };
-    ImportError::unsupported("start of the file", found, "an ONNX model", advice)
+/// The document of another format with its notes and its code as metadata, so that they go where it goes.
+fn with_source(converted: &Converted, kind: Kind, code: &[(String, String)]) -> Result<Document, OnnxError> {
+    let entry =
+        |key: &str, value: &str| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value.to_owned()) };
+    converted.document.edit(|proto| {
+        proto.metadata_props.push(entry("source", kind.name()));
+        let notes = converted.notes.iter().map(|note| entry("note", note));
+        proto.metadata_props.extend(notes);
+        let unsupported = converted.unsupported.iter().map(|what| entry("not converted", what));
+        proto.metadata_props.extend(unsupported);
+        proto.metadata_props.extend(code.iter().map(|(path, text)| entry(path, text)));
+    })
 }
 
-/// A PyTorch file is refused; one that would run foreign code is named as such.
-fn torch_refusal(bytes: &Bytes, budget: &mut Budget) -> ImportError {
-    let foreign = archive::member(bytes, "data.pkl", budget).ok().flatten();
-    let foreign = foreign.and_then(|data| pickle::parse(&data, budget.limits.pickle_values).ok());
-    let foreign =
-        foreign.map(|(pickle, _)| pickle.foreign_globals(&["torch", "numpy", "__torch__"])).unwrap_or_default();
-    if foreign.is_empty() {
-        return model_refusal(Kind::TorchZip);
-    }
-    ImportError::unsupported(
-        "data.pkl",
-        format!("{} that names code outside of PyTorch: {}", Kind::TorchZip.name(), foreign.join(", ")),
-        "an ONNX model",
-        "Nothing of it was executed. Export the model with torch.onnx.export, on a machine where you trust the file.",
-    )
+fn unwritten(error: &OnnxError) -> ImportError {
+    ImportError::format("the model", error.to_string(), "a model that has an ONNX form", "Export it to ONNX instead.")
 }
 
 #[cfg(test)]

@@ -32,6 +32,20 @@ pub fn read_file(file: &File) -> Result<Vec<u8>, PlatformError> {
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 
+/// Most bytes of a text that the page itself reads.
+const MOST_TEXT_BYTES: f64 = 8e6;
+
+/// Reads a small text file without blocking the page.
+pub async fn read_text(file: &File) -> Result<String, PlatformError> {
+    if file.size() > MOST_TEXT_BYTES {
+        let reason = format!("it has {} bytes, more than {MOST_TEXT_BYTES}", file.size());
+        return Err(PlatformError::Refused { action: "reading the file", reason });
+    }
+    let text = JsFuture::from(file.text()).await;
+    let text = text.map_err(|thrown| PlatformError::refused("reading the file", &thrown))?;
+    text.as_string().ok_or(PlatformError::Missing("text in this file"))
+}
+
 /// Files of a paste; empty where text or nothing was pasted.
 pub fn files_of_paste(event: &ClipboardEvent) -> Vec<PickedFile> {
     list(event.clipboard_data().and_then(|data| data.files()))

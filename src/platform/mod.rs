@@ -8,11 +8,13 @@ mod error;
 mod fetch;
 mod files;
 mod frame;
+pub mod install;
 mod page;
 pub mod resize;
 mod route;
 mod scope;
 mod spawn;
+pub mod storage;
 pub mod theme;
 mod time;
 
@@ -21,10 +23,10 @@ pub use web_sys::{ClipboardEvent, DragEvent, Element, Event, HtmlInputElement, K
 
 pub use error::PlatformError;
 pub use fetch::fetch_file;
-pub use files::{PickedFile, files_of_drop, files_of_input, files_of_paste, read_file};
+pub use files::{PickedFile, files_of_drop, files_of_input, files_of_paste, read_file, read_text};
 pub use frame::Frame;
-pub use page::{click_element, focus_element, is_typing, on_document_event};
+pub use page::{click_element, core_count, focus_element, is_inside, is_open, is_typing, on_document_event};
 pub use route::{on_route_change, replace_route, route};
 pub use scope::{install_panic_report, post_from_worker, serve_frames};
 pub use spawn::{WorkerEvent, WorkerHandle};
-pub use time::{now_ms, sleep_ms, yield_to_events};
+pub use time::{now_ms, painted, sleep_ms, yield_to_events};

@@ -21,11 +21,9 @@ fn element(selector: &str) -> Option<HtmlElement> {
     document.query_selector(selector).ok().flatten()?.dyn_into().ok()
 }
 
-/// Moves the keyboard focus to the first element that matches.
-pub fn focus_element(selector: &str) {
-    if let Some(element) = element(selector) {
-        let _ = element.focus();
-    }
+/// Moves the keyboard focus to the first element that matches; `false` where there is none.
+pub fn focus_element(selector: &str) -> bool {
+    element(selector).is_some_and(|element| element.focus().is_ok())
 }
 
 /// Clicks the first element that matches, as the user would; `false` where there is none.
@@ -41,4 +39,22 @@ pub fn click_element(selector: &str) -> bool {
 pub fn is_typing(event: &KeyboardEvent) -> bool {
     let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
     target.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
+}
+
+/// Cores that the browser says the machine has; 1 where it does not say.
+pub fn core_count() -> usize {
+    let cores = web_sys::window().map_or(1.0, |window| window.navigator().hardware_concurrency());
+    if cores >= 1.0 { cores as usize } else { 1 }
+}
+
+/// Whether an event comes from inside an element that matches.
+pub fn is_inside(event: &Event, selector: &str) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    target.is_some_and(|element| element.closest(selector).ok().flatten().is_some())
+}
+
+/// Whether the `details` element that an event comes from is open.
+pub fn is_open(event: &Event) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    target.is_some_and(|element| element.has_attribute("open"))
 }

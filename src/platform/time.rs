@@ -33,3 +33,15 @@ pub async fn yield_to_events() {
     let _ = JsFuture::from(promise).await;
     channel.port1().close();
 }
+
+/// Resolves when what has changed so far is on the screen. In a hidden tab that is when it is looked at again.
+pub async fn painted() {
+    let promise = Promise::new(&mut |resolve, _reject| {
+        if let Some(window) = web_sys::window() {
+            let _ = window.request_animation_frame(&resolve);
+        }
+    });
+    let _ = JsFuture::from(promise).await;
+    // The callback comes before the frame is painted, the next task after it.
+    yield_to_events().await;
+}

@@ -111,7 +111,7 @@ pub fn quantized_tensors_with(document: &Document, facts: &Facts) -> Vec<Quantiz
 }
 
 /// What each constant is to the operations that read it.
-fn kinds(document: &Document) -> HashMap<String, TensorKind> {
+pub(super) fn kinds(document: &Document) -> HashMap<String, TensorKind> {
     let mut kinds = HashMap::new();
     for op in document.core_ops() {
         for operand in op.operands.iter().filter(|operand| operand.constant) {
@@ -316,7 +316,7 @@ impl Lookup<'_> {
 
 /// The axis that a vector of scales runs along, by the operators' specifications: output channels of a convolution's
 /// weight, rows of a product's left side and columns of its right one.
-fn operator_axis(op: &str, role: &str, transposed: bool) -> i64 {
+pub(super) fn operator_axis(op: &str, role: &str, transposed: bool) -> i64 {
     match (op, role) {
         ("Conv", "weight") => 0,
         ("Gemm", "weight") if transposed => 0,

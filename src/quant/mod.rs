@@ -3,6 +3,7 @@
 //! `real = scale x (q - zero_point)`; `q = saturate(round_half_even(real / scale) + zero_point)`.
 //! **Division, never multiplication by a reciprocal; half to even, never half away from zero; per axis everywhere.**
 
+pub mod calibrate;
 mod dequantized;
 mod formula;
 mod lookup;
@@ -12,6 +13,9 @@ mod lookup_ranges;
 mod lookup_weight;
 mod narrow;
 mod params;
+pub mod quantizer;
+pub mod scales;
+pub mod table;
 
 pub use dequantized::dequantize_tensor;
 pub use formula::{dequantize, quantize};

@@ -6,6 +6,7 @@
 mod channels;
 mod dtype;
 mod narrow;
+mod permute;
 mod value;
 
 pub use channels::Channels;

@@ -34,6 +34,14 @@ pub enum TensorError {
         /// Bytes there are.
         found: usize,
     },
+    /// A list of axes that is no permutation of the tensor's.
+    #[error("axes {axes:?} do not reorder the axes of a tensor of shape {shape:?}")]
+    Axes {
+        /// The axes asked for.
+        axes: Vec<usize>,
+        /// The tensor's dims.
+        shape: Vec<usize>,
+    },
     /// The elements are not of a kind the view can give.
     #[error("a {found} tensor cannot be read as {wanted}")]
     Kind {

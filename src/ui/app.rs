@@ -1,16 +1,20 @@
 //! The workbench: header, layers, the picture in the middle, inspector, status line.
 
-use super::chart::provide_appearance;
+use super::chart::{provide_appearance, provide_kept_views};
+use super::turns::focus_later;
 use super::views::{
-    Drawer, DropTarget, Header, Inspector, LayerView, Layers, Overview, Problems, RunView, Shortcuts, StatusLine,
+    Drawer, DropTarget, EvaluateView, Header, Inspector, LayerView, Layers, Overview, PlaygroundView, Problems,
+    RunView, Shortcuts, StatusLine,
 };
 use super::{Session, View, keyboard};
+use crate::platform;
 use leptos::prelude::*;
 
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
     provide_appearance();
+    provide_kept_views();
     let session = Session::new();
     provide_context(session);
     let help = RwSignal::new(false);
@@ -22,13 +26,21 @@ pub fn App() -> impl IntoView {
         session.selection.track();
         drawer.set(None);
     });
+    platform::on_document_event("keydown", move |event: platform::KeyboardEvent| {
+        let open = drawer.get_untracked();
+        if let Some(open) = open.filter(|_| event.key() == "Escape") {
+            drawer.set(None);
+            // What had the focus may have gone with the pane.
+            focus_later(open.button_selector());
+        }
+    });
     let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty());
     view! {
         <a class="skip" href="#stage" on:click=move |event| {
             event.prevent_default();
-            crate::platform::focus_element("#stage");
+            platform::focus_element("#stage");
         }>"Skip to the content"</a>
-        <div class="workbench" class:no-document=nothing
+        <div class="workbench" class:no-document=nothing class:playing=move || session.view.get() == View::Playground
             class:show-layers=move || drawer.get() == Some(Drawer::Layers)
             class:show-inspector=move || drawer.get() == Some(Drawer::Inspector)>
             <Header drawer help />
@@ -41,6 +53,8 @@ pub fn App() -> impl IntoView {
                         View::Overview => view! { <Overview /> }.into_any(),
                         View::Layer => view! { <LayerView /> }.into_any(),
                         View::Run => view! { <RunView /> }.into_any(),
+                        View::Playground => view! { <PlaygroundView /> }.into_any(),
+                        View::Evaluate => view! { <EvaluateView /> }.into_any(),
                     }}
                 </div>
             </main>
@@ -57,21 +71,24 @@ pub fn App() -> impl IntoView {
 #[component]
 fn Tabs() -> impl IntoView {
     let session = super::use_session();
+    // Without a quantized model there is nothing to play with.
+    let there = move |view: View| view != View::Playground || session.has_table() || session.view.get() == view;
     let tab = move |view: View| {
         let selected = move || session.view.get() == view;
-        let walk = move |event: crate::platform::KeyboardEvent| {
+        let walk = move |event: platform::KeyboardEvent| {
+            let tabs: Vec<View> = untrack(|| View::ALL.into_iter().filter(|&view| there(view)).collect());
             let step = match event.key().as_str() {
                 "ArrowRight" => 1,
-                "ArrowLeft" => View::ALL.len() - 1,
+                "ArrowLeft" => tabs.len() - 1,
                 _ => return,
             };
             event.prevent_default();
-            let here = View::ALL.iter().position(|&other| other == view).unwrap_or(0);
-            session.show(View::ALL[(here + step) % View::ALL.len()]);
-            crate::platform::focus_element("[role=tab][aria-selected=true]");
+            let here = tabs.iter().position(|&other| other == view).unwrap_or(0);
+            session.show(tabs[(here + step) % tabs.len()]);
+            focus_later("[role=tab][aria-selected=true]");
         };
         view! {
-            <button type="button" role="tab" aria-selected=move || selected().to_string()
+            <button type="button" role="tab" hidden=move || !there(view) aria-selected=move || selected().to_string()
                 tabindex=move || if selected() { "0" } else { "-1" }
                 on:click=move |_| session.show(view) on:keydown=walk>{view.label()}</button>
         }

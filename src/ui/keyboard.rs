@@ -6,12 +6,14 @@ use crate::platform::KeyboardEvent;
 use leptos::prelude::*;
 
 /// Every shortcut with what it does, for the list behind `?`.
-pub const SHORTCUTS: [(&str, &str); 9] = [
+pub const SHORTCUTS: [(&str, &str); 11] = [
     ("Ctrl O", "Open files"),
     ("Ctrl F", "Find a layer"),
     ("↑ ↓", "Previous, next layer in the tree"),
     ("← →", "Fold, unfold; step through a chart's values"),
     ("R", "Run"),
+    ("Ctrl Z", "Undo the last edit of a quantization table"),
+    ("Ctrl Shift Z", "Redo it; also Ctrl Y"),
     ("Ctrl Shift E", "Export the focused chart, or the first, as PNG"),
     ("Ctrl Alt E", "The same as SVG"),
     ("Esc", "Reset a chart's zoom; close a dialog"),
@@ -29,7 +31,14 @@ pub fn listen(session: Session, help: RwSignal<bool>) {
             (true, "o") => {
                 platform::click_element("#open-files");
             }
-            (true, "f") => platform::focus_element("#find-layer"),
+            (true, "f") => {
+                platform::focus_element("#find-layer");
+            }
+            // In a text field these take typing back; the editor's own fields hold the table's numbers.
+            (true, "z" | "y") if typing && !platform::is_inside(&event, ".editor") => return,
+            (true, "z") if event.shift_key() => session.redo(),
+            (true, "z") => session.undo(),
+            (true, "y") => session.redo(),
             (false, "?") if !typing => help.update(|open| *open = !*open),
             (false, "r") if !typing && !event.alt_key() => session.run(),
             _ => return,

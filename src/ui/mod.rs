@@ -8,6 +8,7 @@ mod format;
 mod keyboard;
 mod roles;
 mod session;
+mod turns;
 mod views;
 
 use session::{Session, View, use_session};

@@ -4,6 +4,7 @@
 //! shows (a histogram, not a tensor) and carry the revision of the workspace they answer for.
 
 mod client;
+mod pool;
 mod protocol;
 #[cfg(feature = "engine")]
 mod serve;
@@ -11,12 +12,16 @@ mod serve;
 pub mod service;
 
 pub use client::{Answer, Client, ClientError};
+pub use pool::Member;
 pub use protocol::*;
 // What the protocol speaks in: the page has these types from here, so that it needs no other layer.
 pub use crate::analysis::{
-    ActivationView, FeatureMap, FeatureMaps, ParameterSummary, Prediction, Predictions, ScoreKind,
+    ActivationView, ErrorMetrics, FeatureMap, FeatureMaps, Histogram, ParameterSummary, Prediction, Predictions,
+    ScoreKind,
 };
 pub use crate::engine::Semantics;
 pub use crate::import::{Colour, Layout, PixelRange, Preprocess, Resize};
+pub use crate::quant::TensorKind;
+pub use crate::quant::table::{Change, Clamp, Edit, Grid, GridError, RowMode, TableFormat};
 #[cfg(feature = "engine")]
 pub use serve::serve;

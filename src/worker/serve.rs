@@ -103,4 +103,7 @@ impl Job for WorkerJob {
         }
         !self.cancelled.borrow().contains(&self.id)
     }
+    fn partial(&self, reply: Reply) {
+        tell(self.id, &ToPage::Notice(Notice::Partial(reply)), Vec::new());
+    }
 }

@@ -1,30 +1,27 @@
 // The first minute: one click, then a page that can be seen, heard and steered.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { browserTest, readTable } from "./harness.mjs";
 import { readNpy } from "./npz.mjs";
+import { chooseConvolution, settled, trySample } from "./sample.mjs";
 import { root } from "./server.mjs";
+
+/** Click to first insight (sample opened, one image run, ranges drawn), in ms: cold, and on a later visit. */
+const COLD_MS = 10_000;
+const WARM_MS = 3_000;
+/** Transfer of the sample, and of the page's own wasm (without the engine) as a static host compresses it. */
+const SAMPLE_BYTES = 5_000_000;
+const APP_BYTES = 1_000_000;
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Opens the sample with one click and waits for its run and the weight ranges. */
-async function trySample(page, app) {
-  await page.getByRole("button", { name: "Try the sample" }).click();
-  await page.getByRole("table", { name: "Model card street-digits-uint8" }).waitFor({ timeout: 60_000 });
-  await app.weightRanges.locator("canvas").first().waitFor();
-  await page.getByRole("status", { name: "Engine" }).filter({ hasText: "ready" }).waitFor({ timeout: 60_000 });
-}
-
-/** Chooses a layer of the sample by the name in its row. */
-async function chooseConvolution(app) {
-  await app.layers.getByRole("treeitem").filter({ hasText: "conv2d_1_2/BiasAdd" }).first().click();
-  await app.weightDistribution.waitFor();
-}
-
 /** What axe finds that is serious or critical, a line each. */
 async function violations(page) {
+  await settled(page);
   await page.evaluate(axeSource);
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   return found.violations
@@ -33,13 +30,11 @@ async function violations(page) {
 }
 
 browserTest("one click gives the first insight", async ({ t, page, app }) => {
-  await page.evaluate(() => {
-    globalThis.longTasks = [];
-    new PerformanceObserver((list) => globalThis.longTasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: "longtask" });
-  });
   const began = Date.now();
   await trySample(page, app);
-  t.diagnostic(`click to first insight: ${Date.now() - began} ms (asked: under 10,000 cold)`);
+  const coldMs = Date.now() - began;
+  t.diagnostic(`click to first insight: ${coldMs} ms cold (asked: under ${COLD_MS})`);
+  assert.ok(coldMs < COLD_MS, `${coldMs} ms`);
   await page.getByRole("tab", { name: "Run" }).click();
   const rows = await readTable(app.predictions);
   assert.equal(rows.length, 11, "ten classes, and the times below them");
@@ -48,8 +43,35 @@ browserTest("one click gives the first insight", async ({ t, page, app }) => {
     const { data } = readNpy(readFileSync(join(root, `tests/fixtures/sample/predicted-${variant}.npy`)));
     assert.ok(rows[0][column].startsWith(`${data[0]} `), `${column}: ${rows[0][column]}, recorded ${data[0]}`);
   }
-  const tasks = await page.evaluate(() => globalThis.longTasks);
-  t.diagnostic(`main-thread tasks over 50 ms: ${tasks.length} (longest ${Math.max(0, ...tasks).toFixed(0)} ms; asked: none)`);
+  // Once more on a page that has been here before: the browser has the files, the sample is on the disk.
+  await page.reload();
+  await app.started();
+  await page.getByRole("tab", { name: "Overview" }).click();
+  const again = Date.now();
+  await trySample(page, app);
+  const warmMs = Date.now() - again;
+  t.diagnostic(`click to first insight: ${warmMs} ms warm (asked: under ${WARM_MS})`);
+  assert.ok(warmMs < WARM_MS, `${warmMs} ms`);
+});
+
+browserTest("the sample is loaded on the click and not before, and is small", async ({ page, app, server }) => {
+  const samples = () => server.requests.filter((path) => path.includes("/sample/"));
+  const before = samples().length;
+  await settled(page);
+  assert.equal(samples().length, before, "nobody has asked for it yet");
+  await trySample(page, app);
+  const loaded = new Set(samples().slice(before).map((path) => path.split("/sample/")[1]));
+  assert.equal(loaded.size, 4, [...loaded].join(", "));
+  const bytes = [...loaded].reduce((sum, name) => sum + statSync(join(root, "dist/sample", name)).size, 0);
+  assert.ok(bytes < SAMPLE_BYTES, `${bytes} bytes`);
+});
+
+test("the application itself is small", (t) => {
+  const dist = join(root, "dist");
+  const name = readdirSync(dist).find((name) => /^app_bg-.*\.wasm$/.test(name));
+  const bytes = gzipSync(readFileSync(join(dist, name))).length;
+  t.diagnostic(`the page's own wasm, compressed with gzip: ${(bytes / 1e6).toFixed(3)} MB (asked: under ${APP_BYTES / 1e6})`);
+  assert.ok(bytes < APP_BYTES, `${bytes} bytes`);
 });
 
 for (const colorScheme of ["light", "dark"]) {

@@ -187,6 +187,10 @@ impl Layout<'_> {
                 edge(shapes, value, Stroke::solid(accent.with_alpha(0.55), 1.0));
             }
         }
+        if let Some((lo, hi)) = self.histogram.rounded {
+            let round = self.theme.round;
+            shapes.extend(band(lo, hi).map(|rect| Shape::fill(rect, round.with_alpha(0.07))));
+        }
         if let Some((lo, hi)) = self.histogram.clip {
             let clip = self.theme.clip;
             for rect in [band(f64::NEG_INFINITY, lo), band(hi, f64::INFINITY)].into_iter().flatten() {

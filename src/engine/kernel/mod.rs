@@ -20,7 +20,9 @@ use super::value::{KernelError, Value};
 use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
 
-pub(crate) use linear::{Layout, quantize_value};
+#[cfg(test)]
+pub(crate) use dynamic::dynamic_params;
+pub(crate) use linear::{Layout, quantize_value, round_steps};
 pub(crate) use softmax::softmax_lines;
 
 /// One input of a node.

@@ -36,11 +36,16 @@ pub fn ChartView(
     /// A handle was moved: its id and its new x, in data units, within the data.
     #[prop(optional, into)]
     on_handle: Option<Callback<(String, f64)>>,
+    /// A handle was let go, by the pointer or the keyboard.
+    #[prop(optional, into)]
+    on_handle_end: Option<Callback<()>>,
     /// Controls between heading and legend.
     #[prop(optional)]
     children: Option<Children>,
 ) -> impl IntoView {
     let view = view.unwrap_or_default();
+    // A caller may compute its chart at every look; here a dozen places look.
+    let chart: Signal<Chart> = Memo::new(move |_| chart.get()).into();
     let theme = use_appearance().theme;
     let state = ChartState::new(chart, view, theme.into(), height_px, on_select, on_brush);
     let as_table = RwSignal::new(false);
@@ -53,7 +58,7 @@ pub fn ChartView(
             <Legend state/>
             <Tools state as_table/>
         </div>
-        <Show when=move || as_table.get() fallback=move || view! { <Surface state on_handle/> }>
+        <Show when=move || as_table.get() fallback=move || view! { <Surface state on_handle on_handle_end/> }>
             <TableView state/>
         </Show>
     };

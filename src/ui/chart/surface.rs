@@ -9,6 +9,7 @@ use crate::chart::view::BOX_THRESHOLD_PX;
 use crate::chart::{format, scene::HandleSpot};
 use crate::platform::canvas::{capture_pointer, position_in};
 use crate::platform::resize::watch_size;
+use crate::ui::turns::{after_changes, in_own_turn};
 use leptos::ev;
 use leptos::html;
 use leptos::prelude::*;
@@ -20,6 +21,8 @@ pub fn Surface(
     state: ChartState,
     /// A handle was moved to a value.
     on_handle: Option<Callback<(String, f64)>>,
+    /// A handle was let go.
+    on_handle_end: Option<Callback<()>>,
 ) -> impl IntoView {
     let stage = NodeRef::<html::Div>::new();
     let canvas = NodeRef::<html::Canvas>::new();
@@ -29,28 +32,42 @@ pub fn Surface(
     let watch = StoredValue::new_local(None);
     Effect::new(move |_| {
         let Some(stage) = stage.get() else { return };
-        // Without an observer the chart keeps the width it has now.
-        state.width_px.set(f64::from(stage.client_width()));
-        match watch_size(&stage, move |width_px, _| {
-            if (state.width_px.get_untracked() - width_px).abs() >= 0.5 {
-                state.width_px.set(width_px);
-            }
-        }) {
+        // The observer speaks in the middle of a frame that is being laid out: what follows has its own turn. Asking the
+        // element for its width here would make the browser lay the whole page out at once.
+        let resized = move |width_px: f64, _| {
+            in_own_turn(move || {
+                if state.width_px.try_get_untracked().is_some_and(|now| (now - width_px).abs() >= 0.5) {
+                    state.width_px.set(width_px);
+                }
+            });
+        };
+        match watch_size(&stage, resized) {
             Ok(watching) => watch.set_value(Some(watching)),
-            Err(error) => leptos::logging::warn!("{error}"),
+            Err(error) => {
+                // Without an observer the chart keeps the width it has now.
+                state.width_px.set(f64::from(stage.client_width()));
+                leptos::logging::warn!("{error}");
+            }
         }
     });
-    Effect::new(move |_| {
-        let Some(canvas) = canvas.get() else { return };
-        let ratio = pixel_ratio.get();
-        state.scene.with(|scene| {
+    let repaint = move || {
+        let Some(canvas) = canvas.get_untracked() else { return };
+        state.scene.with_untracked(|scene| {
             if scene.width_px > 0.0
-                && let Err(error) = paint(&canvas, scene, ratio)
+                && let Err(error) = paint(&canvas, scene, pixel_ratio.get_untracked())
             {
                 leptos::logging::error!("{error}");
             }
         });
-    });
+    };
+    after_changes(
+        move || {
+            canvas.track();
+            pixel_ratio.track();
+            state.scene.track();
+        },
+        repaint,
+    );
     // Keys move the scroll position through the signal; a scrolled stage sets the signal. Equal values end the circle.
     Effect::new(move |_| {
         let wanted = state.scroll_px.get();
@@ -83,6 +100,12 @@ pub fn Surface(
     let on_pointer_up = move |event: ev::PointerEvent| {
         if let Some(point) = place(&event) {
             state.release(point);
+        }
+    };
+    // A finger leaves with every tap: what it has read stays until something else is touched.
+    let on_pointer_leave = move |event: ev::PointerEvent| {
+        if event.pointer_type() != "touch" {
+            state.point_away();
         }
     };
     let on_wheel = move |event: ev::WheelEvent| {
@@ -132,15 +155,18 @@ pub fn Surface(
                         on:pointerdown=on_pointer_down
                         on:pointermove=on_pointer_move
                         on:pointerup=on_pointer_up
-                        on:pointercancel=move |_| state.drag.set(None)
-                        on:pointerleave=move |_| state.point_away()
+                        on:pointercancel=move |_| {
+                            state.drag.set(None);
+                            state.point_away();
+                        }
+                        on:pointerleave=on_pointer_leave
                         on:blur=move |_| state.read.set(None)
                         on:dblclick=move |_| state.reset_zoom()
                         on:wheel=on_wheel
                         on:keydown=on_key_down
                     ></div>
                     <For each=handle_ids key=|id| id.clone() let:id>
-                        <Grip state id on_handle/>
+                        <Grip state id on_handle on_handle_end/>
                     </For>
                     <Tip state/>
                 </div>
@@ -214,7 +240,12 @@ fn Tip(state: ChartState) -> impl IntoView {
 
 /// A handle as a slider over its painted grip: a drag, the arrow keys and a screen reader all move it.
 #[component]
-fn Grip(state: ChartState, id: String, on_handle: Option<Callback<(String, f64)>>) -> impl IntoView {
+fn Grip(
+    state: ChartState,
+    id: String,
+    on_handle: Option<Callback<(String, f64)>>,
+    on_handle_end: Option<Callback<()>>,
+) -> impl IntoView {
     let grip = NodeRef::<html::Div>::new();
     let dragging = RwSignal::new(false);
     let id = StoredValue::new(id);
@@ -252,6 +283,12 @@ fn Grip(state: ChartState, id: String, on_handle: Option<Callback<(String, f64)>
         event.stop_propagation();
         move_to(next);
     };
+    let let_go = move || {
+        dragging.set(false);
+        if let Some(on_handle_end) = on_handle_end {
+            on_handle_end.run(());
+        }
+    };
     let value = move || spot.get().map_or(0.0, |spot| spot.value);
     view! {
         <div
@@ -273,9 +310,11 @@ fn Grip(state: ChartState, id: String, on_handle: Option<Callback<(String, f64)>
                 }
             }
             on:pointermove=on_move
-            on:pointerup=move |_| dragging.set(false)
-            on:pointercancel=move |_| dragging.set(false)
+            on:pointerup=move |_| let_go()
+            on:pointercancel=move |_| let_go()
             on:keydown=on_key
+            on:keyup=move |_| let_go()
+            on:blur=move |_| let_go()
         ></div>
     }
 }

@@ -14,6 +14,7 @@ impl Session {
     /// Starts the worker and links the selection to the address.
     pub fn start(self) {
         self.link_address();
+        self.link_playground();
         self.start_worker();
     }
 
@@ -22,6 +23,7 @@ impl Session {
             move |id, notice| match notice {
                 Notice::Ready => self.engine.set(Engine::Ready),
                 Notice::Progress(progress) => self.show_progress(id, &progress),
+                Notice::Partial(reply) => self.take_partial(id, reply),
                 // The client turns this one into a crash.
                 Notice::Panicked(_) => {}
             },
@@ -59,11 +61,9 @@ impl Session {
         let (id, answer) = client.ask(request, files);
         spawn_local(async move {
             let answer = answer.await;
-            self.job.update(|job| {
-                if job.as_ref().is_some_and(|job| job.id == id) {
-                    *job = None;
-                }
-            });
+            if self.job.with_untracked(|job| job.as_ref().is_some_and(|job| job.id == id)) {
+                self.job.set(None);
+            }
             match answer {
                 Ok(Answer { reply: Reply::Failed(problems), .. }) => {
                     self.problems.update(|all| all.extend(problems));
@@ -79,7 +79,7 @@ impl Session {
     }
 
     /// Adds a message that did not come from the worker.
-    pub(super) fn say(self, place: &str, found: &str, expected: &str, advice: &str) {
+    pub fn say(self, place: &str, found: &str, expected: &str, advice: &str) {
         self.problems.update(|all| {
             all.push(Problem {
                 file: "Quantscope".to_owned(),
@@ -97,6 +97,7 @@ impl Session {
         let waiting_files = self.opening.get_untracked();
         self.job.set(None);
         self.result.set(None);
+        self.forget_playground();
         self.engine.set(Engine::Loading);
         self.say(
             if waiting_files.is_empty() { "the worker" } else { "opening files" },
@@ -123,9 +124,24 @@ impl Session {
         }
     }
 
+    /// Stops a request that is not the running job. A worker that does not listen is found out by the next one.
+    pub(super) fn cancel_request(self, id: u32) {
+        if let Some(client) = self.client.get_value() {
+            let _ = client.cancel(id);
+        }
+    }
+
     /// Stops the running job; where it does not listen, its worker.
     pub fn cancel(self) {
         let Some(job) = self.job.get_untracked() else { return };
+        if job.id == super::evaluate::POOL_JOB {
+            self.job.update(|job| {
+                if let Some(job) = job {
+                    job.cancelling = true;
+                }
+            });
+            return self.stop_evaluation();
+        }
         self.job.update(|job| {
             if let Some(job) = job {
                 job.cancelling = true;

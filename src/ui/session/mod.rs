@@ -1,16 +1,20 @@
 //! What the page knows (signals) and what a user can do (verbs).
 
+mod evaluate;
 mod lifecycle;
+pub mod playground;
 mod query;
 mod selection;
 mod verbs;
 
+pub use evaluate::EvaluationState;
 pub use selection::{Selection, View};
 
 use crate::platform::PickedFile;
 use crate::problem::Problem;
 use crate::worker::{Client, InputChoice, Preprocess, RunResult, Semantics, Workspace};
 use leptos::prelude::*;
+use playground::Playground;
 use std::rc::Rc;
 
 /// The running job, for the status line.
@@ -66,6 +70,11 @@ pub struct Session {
     pub preprocess: RwSignal<Option<Preprocess>>,
     /// Names of the files that are being opened.
     pub opening: RwSignal<Vec<String>>,
+    /// The last evaluation, running or ended.
+    pub evaluation: RwSignal<Option<EvaluationState>>,
+    evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
+    /// The quantization table in hand.
+    pub playground: Playground,
     client: StoredValue<Option<Rc<Client>>, LocalStorage>,
     opened: StoredValue<Vec<Vec<PickedFile>>, LocalStorage>,
 }
@@ -86,6 +95,9 @@ impl Session {
             semantics: RwSignal::new(Semantics::Simulate),
             preprocess: RwSignal::default(),
             opening: RwSignal::default(),
+            evaluation: RwSignal::default(),
+            evaluation_stop: StoredValue::new_local(None),
+            playground: Playground::new(),
             client: StoredValue::new_local(None),
             opened: StoredValue::new_local(Vec::new()),
         }

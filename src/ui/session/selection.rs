@@ -15,11 +15,15 @@ pub enum View {
     Layer,
     /// Input, run and predictions.
     Run,
+    /// The quantization table in hand.
+    Playground,
+    /// Accuracy on a data set.
+    Evaluate,
 }
 
 impl View {
     /// All tabs in order.
-    pub const ALL: [View; 3] = [View::Overview, View::Layer, View::Run];
+    pub const ALL: [View; 5] = [View::Overview, View::Layer, View::Run, View::Playground, View::Evaluate];
 
     /// The tab's label.
     pub fn label(self) -> &'static str {
@@ -27,6 +31,8 @@ impl View {
             View::Overview => "Overview",
             View::Layer => "Layer",
             View::Run => "Run",
+            View::Playground => "Playground",
+            View::Evaluate => "Evaluate",
         }
     }
 

@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Shows a job in the status line before the worker's first word of it.
-    fn begin(self, id: Option<u32>, label: String) {
+    pub(super) fn begin(self, id: Option<u32>, label: String) {
         if let Some(id) = id {
             self.job.set(Some(JobStatus { id, label, steps: (0, 0), remaining_ms: None, cancelling: false }));
         }
@@ -127,7 +127,7 @@ impl Session {
     }
 
     /// Runs without leaving the view.
-    fn run_here(self) {
+    pub(super) fn run_here(self) {
         let input = self.input.get_untracked().unwrap_or(InputChoice::Random { seed: 0 });
         let order =
             RunOrder { input, preprocess: self.preprocess.get_untracked(), semantics: self.semantics.get_untracked() };
@@ -157,7 +157,14 @@ impl Session {
         self.save(Request::ExportReport, "Writing the report");
     }
 
-    fn save(self, request: Request, label: &str) {
+    /// Offers text as a file.
+    pub fn save_text(self, name: &str, media_type: &str, text: &str) {
+        if let Err(error) = platform::download::download(name, media_type, text.as_bytes()) {
+            self.say("saving", &error.to_string(), "a download", "Allow downloads for this page.");
+        }
+    }
+
+    pub(super) fn save(self, request: Request, label: &str) {
         let id = self.ask(request, &[], move |reply, blob| {
             if let (Reply::File { name, media_type }, Some(bytes)) = (reply, blob)
                 && let Err(error) = platform::download::download(&name, &media_type, &bytes)

@@ -2,8 +2,9 @@
 
 use super::Dot;
 use crate::chart::tiles::{Ramp, Tile};
-use crate::chart::{Axis, Chart, Histogram, Plot, Series, View};
-use crate::ui::chart::{ChartView, TilesView};
+use crate::chart::{Axis, Chart, Histogram, Plot, Series};
+use crate::ui::chart::{ChartView, TilesView, kept_view};
+use crate::ui::turns::{Later, in_turn};
 use crate::ui::{format, roles, use_session};
 use crate::worker::{
     ActivationQuery, ActivationView, FeatureMap, FeatureMaps, LayerActivations, Reply, Request, VariantActivation,
@@ -48,8 +49,10 @@ pub fn Activations() -> impl IntoView {
         },
         |reply, _| if let Reply::Activation(activations) = reply { Some(activations) } else { None },
     );
-    let shown = RwSignal::new(View::default());
     let answer = activation.answer;
+    // The statistics, the maps and the values of an answer are drawn one after another.
+    let (statistics, maps, values) = (in_turn(answer), in_turn(answer), in_turn(answer));
+    let shown = kept_view("activations", move || session.selection.with(|selection| selection.layer.clone()));
     let chart = Signal::derive(move || {
         session.workspace.with(|workspace| {
             answer.with(|answer| answer.as_ref().map_or_else(Chart::empty, |answer| chart(workspace, answer)))
@@ -70,12 +73,12 @@ pub fn Activations() -> impl IntoView {
                 <p class="hint">"Run an input (R): this layer's output in every variant stands here."</p>
             </Show>
             <Show when=move || answer.with(|answer| answer.as_ref().is_some_and(|answer| !answer.variants.is_empty()))>
-                <ChartView chart view=shown height_px=Signal::stored(180.0) bare=true />
-                {move || answer.get().map(|answer| view! { <Statistics answer /> })}
+                <Later><ChartView chart view=shown height_px=Signal::stored(180.0) bare=true /></Later>
+                {move || statistics.get().map(|answer| view! { <Statistics answer /> })}
                 <Pager label="Feature maps" first=first_map per_page=MAPS_PER_PAGE count=Signal::derive(channels) />
-                {move || answer.get().map(|answer| view! { <Maps answer /> })}
+                {move || maps.get().map(|answer| view! { <Maps answer /> })}
                 <Pager label="Values" first=first_value per_page=VALUES_PER_PAGE count=Signal::derive(length) />
-                {move || answer.get().map(|answer| view! { <Values answer /> })}
+                {move || values.get().map(|answer| view! { <Values answer /> })}
             </Show>
         </section>
     }
@@ -156,7 +159,7 @@ fn Statistics(
 
 /// Steps through pages; nothing where everything fits on one.
 #[component]
-fn Pager(
+pub fn Pager(
     /// What is paged.
     label: &'static str,
     /// The first item shown.

@@ -1,8 +1,9 @@
 //! Weight distribution: every variant on one bin grid.
 
 use super::Dot;
-use crate::chart::{Axis, Chart, Histogram, Plot, Series, View};
-use crate::ui::chart::ChartView;
+use crate::chart::{Axis, Chart, Histogram, Plot, Series};
+use crate::ui::chart::{ChartView, kept_view};
+use crate::ui::turns::{Later, in_turn};
 use crate::ui::{format, roles, use_session};
 use crate::worker::{
     Distribution, DistributionQuery, DistributionSeries, ModelId, Reply, Request, ValueView, Workspace,
@@ -33,7 +34,6 @@ pub fn WeightDistribution() -> impl IntoView {
         shown.track();
         window.set(None);
     });
-    let view = RwSignal::new(View::default());
     let distribution = session.query(
         move || {
             let (layer, parameter) = parameter.get()?;
@@ -55,6 +55,12 @@ pub fn WeightDistribution() -> impl IntoView {
             Some(workspace.layers.get(id.row)?.parameters.get(parameter)?.role.clone())
         })
     };
+    // Other values have another axis, so a zoom on these would mean nothing there.
+    let view = kept_view("weight distribution", move || {
+        let layer = session.selection.with(|selection| selection.layer.clone())?;
+        Some(format!("{layer} {} {:?}", role()?, shown.get()))
+    });
+    let facts = in_turn(distribution.answer);
     let chart = Signal::derive(move || {
         session.workspace.with(|workspace| {
             distribution
@@ -62,6 +68,7 @@ pub fn WeightDistribution() -> impl IntoView {
                 .with(|answer| answer.as_ref().map(|answer| chart(workspace, answer, &role().unwrap_or_default())))
         })
     });
+    let drawn = Memo::new(move |_| chart.with(Option::is_some));
     view! {
         <section class="card" aria-label="Weight distribution">
             <header class="card-head">
@@ -73,11 +80,12 @@ pub fn WeightDistribution() -> impl IntoView {
                 <Bins bins />
                 <ValueRange distribution=distribution.answer window />
             </div>
-            {move || chart.with(Option::is_some).then(|| {
+            {move || drawn.get().then(|| {
                 let chart = Signal::derive(move || chart.get().unwrap_or_else(Chart::empty));
-                view! { <ChartView chart view height_px=Signal::stored(220.0) bare=true on_brush=Callback::new(move |range: (f64, f64)| window.set(Some(range))) /> }
+                let brushed = Callback::new(move |range: (f64, f64)| window.set(Some(range)));
+                view! { <Later><ChartView chart view height_px=Signal::stored(220.0) bare=true on_brush=brushed /></Later> }
             })}
-            {move || distribution.answer.get().map(|answer| view! { <Facts answer /> })}
+            {move || facts.get().map(|answer| view! { <Facts answer /> })}
         </section>
     }
 }

@@ -3,11 +3,13 @@
 use super::Dot;
 use crate::platform;
 use crate::platform::HtmlInputElement;
+use crate::platform::install::{InstallOffer, watch_install_offer};
 use crate::platform::theme::ThemeChoice;
 use crate::ui::chart::use_appearance;
 use crate::ui::{format, use_session};
 use crate::worker::ModelSummary;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
 /// A pane that a narrow screen shows as a drawer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,16 @@ pub enum Drawer {
     Layers,
     /// The inspector.
     Inspector,
+}
+
+impl Drawer {
+    /// The button that opens it.
+    pub fn button_selector(self) -> &'static str {
+        match self {
+            Drawer::Layers => "#open-layers",
+            Drawer::Inspector => "#open-inspector",
+        }
+    }
 }
 
 /// The line at the top.
@@ -33,7 +45,7 @@ pub fn Header(
         move || session.workspace.with(|workspace| workspace.models.iter().any(|model| model.unsupported.is_empty()));
     let pane = move |name: Drawer, label: &'static str| {
         view! {
-            <button type="button" class="small" aria-expanded=move || (drawer.get() == Some(name)).to_string()
+            <button type="button" class="small" id=name.button_selector().trim_start_matches('#') aria-expanded=move || (drawer.get() == Some(name)).to_string()
                 on:click=move |_| drawer.update(|open| *open = if *open == Some(name) { None } else { Some(name) })>{label}</button>
         }
     };
@@ -46,6 +58,7 @@ pub fn Header(
             <OpenFiles />
             <div class="grow"></div>
             <div class="drawers">{pane(Drawer::Layers, "Layers")}{pane(Drawer::Inspector, "Inspector")}</div>
+            <InstallButton />
             <ThemeSwitch />
             <button type="button" class="ghost icon" aria-label="Keyboard shortcuts" on:click=move |_| help.set(true)>"?"</button>
             <button type="button" disabled=move || models().is_empty() on:click=move |_| session.export_report()>"Export report"</button>
@@ -75,11 +88,16 @@ fn ModelChip(
 ) -> impl IntoView {
     let session = use_session();
     let id = model.id;
+    let edits = move || {
+        let edits = session.playground.edits.with(|all| all.get(&id).copied())?;
+        Some(if edits == 1 { "1 edit".to_owned() } else { format!("{edits} edits") })
+    };
     view! {
         <li class="chip">
             <Dot model=id />
             <b>{model.name.clone()}</b>
             <span>{model.format.clone()} " · " {format::bytes(model.size_bytes)}</span>
+            {move || edits().map(|edits| view! { <span class="badge edit">{edits}</span> })}
             <button type="button" class="ghost icon small" aria-label=format!("Close {}", model.name)
                 on:click=move |_| session.close_model(id)>"×"</button>
         </li>
@@ -103,6 +121,35 @@ fn OpenFiles() -> impl IntoView {
             let input: HtmlInputElement = event_target(&event);
             session.open(platform::files_of_input(&input));
         } />
+    }
+}
+
+/// Installs the page as an application; there only while the browser offers it.
+#[component]
+fn InstallButton() -> impl IntoView {
+    let session = use_session();
+    let offer = RwSignal::new_local(None::<InstallOffer>);
+    watch_install_offer(move |offered| {
+        offer.try_set(offered);
+    });
+    let install = move |_| {
+        // An offer can be taken once; after a no the browser makes another one when it thinks fit.
+        let Some(taken) = offer.try_update(Option::take).flatten() else { return };
+        spawn_local(async move {
+            if let Err(error) = taken.ask().await {
+                session.say(
+                    "installing",
+                    &error.to_string(),
+                    "the browser's question",
+                    "The browser's own menu can install the page too.",
+                );
+            }
+        });
+    };
+    view! {
+        <Show when=move || offer.with(Option::is_some)>
+            <button type="button" title="Keep Quantscope as an application: it works without a network" on:click=install>"Install"</button>
+        </Show>
     }
 }
 

@@ -4,6 +4,7 @@ use super::activations::Activations;
 use super::channels::ChannelCharts;
 use super::distribution::WeightDistribution;
 use super::predictions::Results;
+use crate::ui::turns::Later;
 use crate::ui::use_session;
 use leptos::prelude::*;
 
@@ -32,12 +33,12 @@ pub fn LayerView() -> impl IntoView {
             <p class="empty card">{move || missing().unwrap_or_else(|| "Choose a layer on the left: its weights, its scales and, after a run, what it puts out are shown here.".to_owned())}</p>
         </Show>
         <Show when=move || selected.with(|row| row.as_ref().is_some_and(|row| !row.parameters.is_empty()))>
-            <WeightDistribution />
-            <ChannelCharts />
+            <Later><WeightDistribution /></Later>
+            <Later><ChannelCharts /></Later>
         </Show>
         <Show when=move || selected.with(Option::is_some)>
-            <Activations />
-            <Show when=move || session.result.with(Option::is_some)><Results /></Show>
+            <Later><Activations /></Later>
+            <Show when=move || session.result.with(Option::is_some)><Later><Results /></Later></Show>
         </Show>
     }
 }

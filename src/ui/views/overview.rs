@@ -3,6 +3,7 @@
 use super::Dot;
 use super::problems::Message;
 use super::ranges::WeightRanges;
+use crate::ui::turns::Later;
 use crate::ui::{format, use_session};
 use crate::worker::{ModelSummary, PortSummary, SourceSummary};
 use leptos::prelude::*;
@@ -18,9 +19,11 @@ pub fn Overview() -> impl IntoView {
         move || session.workspace.with(|workspace| workspace.models.is_empty() && workspace.sources.is_empty());
     view! {
         <Show when=nothing><Welcome /></Show>
-        <Show when=move || !models().is_empty()><WeightRanges /></Show>
+        <Show when=move || !models().is_empty()><Later><WeightRanges /></Later></Show>
         <div class="two">
-            <For each=models key=|model| (model.id, model.issues.len(), model.name.clone()) let:model><ModelCard model /></For>
+            <For each=models key=|model| (model.id, model.issues.len(), model.name.clone()) let:model>
+                <Later><ModelCard model=model.clone() /></Later>
+            </For>
         </div>
         <Show when=move || !unmatched().is_empty()>
             <section class="card" aria-label="Unmatched layers">

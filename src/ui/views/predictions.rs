@@ -1,6 +1,7 @@
 //! What the models made of the input.
 
 use super::Dot;
+use crate::ui::turns::in_turn;
 use crate::ui::{format, roles, use_session};
 use crate::worker::{ModelRun, RunResult};
 use leptos::prelude::*;
@@ -9,10 +10,11 @@ use leptos::prelude::*;
 #[component]
 pub fn Results() -> impl IntoView {
     let session = use_session();
+    let result = in_turn(session.result);
     view! {
         <section class="card" aria-label="Results">
             <header class="card-head"><h3>"Predictions"</h3><small>{move || session.result.with(|result| result.as_ref().map(|result| result.input.clone()))}</small></header>
-            {move || match session.result.get() {
+            {move || match result.get() {
                 Some(result) => view! { <Predictions result /> }.into_any(),
                 None => view! { <p class="hint">"Run an input: the classes with their probabilities stand here, all open variants side by side, and every intermediate tensor is kept for the Layer tab."</p> }.into_any(),
             }}

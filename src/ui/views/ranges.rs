@@ -1,7 +1,7 @@
 //! Weight ranges: the whole model on one screen.
 
 use crate::chart::{Axis, Chart, Plot, RangeColor, RangeRow, Ranges};
-use crate::ui::chart::ChartView;
+use crate::ui::chart::{ChartView, kept_view};
 use crate::ui::{roles, use_session};
 use crate::worker::{Reply, Request, Workspace};
 use leptos::prelude::*;
@@ -45,6 +45,7 @@ pub fn WeightRanges() -> impl IntoView {
             session.select(&layer, Some(&parameter));
         }
     };
+    let view = kept_view("weight ranges", || Some(String::new()));
     let option = move |width: bool, label: &'static str| {
         let on = move || by_width.get() == width;
         view! { <button type="button" aria-pressed=move || on().to_string() on:click=move |_| by_width.set(width)>{label}</button> }
@@ -55,7 +56,7 @@ pub fn WeightRanges() -> impl IntoView {
             <div class="tools">
                 <div class="seg" role="group" aria-label="Colour by">{option(false, "colour by variant")}{option(true, "by width")}</div>
             </div>
-            <ChartView chart height_px=height bare=true on_select=Callback::new(select) />
+            <ChartView chart view height_px=height bare=true on_select=Callback::new(select) />
         </section>
     }
 }

@@ -3,6 +3,7 @@
 use super::predictions::Results;
 use super::preprocess::PreprocessEditor;
 use crate::platform;
+use crate::ui::turns::Later;
 use crate::ui::{format, use_session};
 use crate::worker::{InputChoice, Picture, Reply, Request, Semantics, SourceSummary};
 use leptos::prelude::*;
@@ -19,12 +20,12 @@ pub fn RunView() -> impl IntoView {
         <div class="run">
             <section class="card" aria-label="Input">
                 <header class="card-head"><h3>"Input"</h3></header>
-                <InputPicker />
-                <PreprocessEditor />
+                <Later><InputPicker /></Later>
+                <Later><PreprocessEditor /></Later>
                 <SemanticsChoice />
                 <p class="hint">{move || blocked(session)}</p>
             </section>
-            <Results />
+            <Later><Results /></Later>
         </div>
     }
 }

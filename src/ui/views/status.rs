@@ -2,7 +2,7 @@
 
 use crate::ui::session::{Engine, JobStatus};
 use crate::ui::{format, use_session};
-use crate::worker::Semantics;
+use crate::worker::{ModelId, Semantics};
 use leptos::prelude::*;
 
 /// The line at the bottom.
@@ -19,6 +19,7 @@ pub fn StatusLine() -> impl IntoView {
         <footer class="status">
             <span class="state" role="status" aria-label="Engine"><span class=move || format!("dot is-{}", state().1)></span>" "{move || state().0}</span>
             {move || session.job.get().map(|job| view! { <Job job /> })}
+            {move || session.playground.restored.get().map(|restored| view! { <Restored edits=restored.edits model=restored.model /> })}
             <div class="grow"></div>
             <span class="wide-only">"semantics " <b>{move || match session.semantics.get() {
                 Semantics::Simulate => "simulate",
@@ -26,6 +27,25 @@ pub fn StatusLine() -> impl IntoView {
             }}</b></span>
             <span class="wide-only">"nothing leaves this machine"</span>
         </footer>
+    }
+}
+
+/// Edits of an earlier visit, and the way back from them.
+#[component]
+fn Restored(
+    /// How many.
+    edits: usize,
+    /// Of which model.
+    model: ModelId,
+) -> impl IntoView {
+    let session = use_session();
+    let name = session.workspace.with_untracked(|workspace| {
+        workspace.models.iter().find(|open| open.id == model).map(|model| model.name.clone())
+    });
+    let what = if edits == 1 { "1 edit".to_owned() } else { format!("{edits} edits") };
+    view! {
+        <span role="status" aria-label="Restored edits">{format!("{what} of an earlier visit applied to {}", name.unwrap_or_default())}</span>
+        <button type="button" class="ghost" on:click=move |_| session.discard_restored()>"Discard"</button>
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::model::OpenModel;
 use super::{Answered, Service};
-use crate::analysis::{Span, ValueRange, ViewOptions, activation_view, guess_layout, histogram, stats};
+use crate::analysis::{Span, ValueRange, ViewOptions, activation_view, error_metrics, guess_layout, histogram, stats};
 use crate::onnx::LayerRef;
 use crate::quant::{QuantizedTensor, dequantize_tensor};
 use crate::tensor::Tensor;
-use crate::worker::protocol::{ActivationQuery, LayerActivations, Reply, VariantActivation};
+use crate::worker::protocol::{
+    ActivationQuery, LayerActivations, ModelId, PARTING_SQNR_DB, Parting, Reply, VariantActivation,
+};
 
 /// A layer's output in one variant, as real values.
 struct Output<'a> {
@@ -33,6 +35,32 @@ impl Service {
         let grid = span.map(|span| ValueRange { low: span.min, high: span.max });
         let variants = outputs.into_iter().map(|output| view(output, grid, &query)).collect();
         Ok((Reply::Activation(LayerActivations { query, variants }), None))
+    }
+
+    /// The first layer whose outputs in two models are further apart than rounding explains.
+    pub(super) fn parting(&self, first: ModelId, second: ModelId) -> Answered {
+        let place = |id| self.models.iter().position(|model| model.id == id);
+        let (Some(first), Some(second)) = (place(first), place(second)) else {
+            return Ok((Reply::Parting(None), None));
+        };
+        let mut worst: Option<Parting> = None;
+        for (layer, members) in self.layout.members.iter().enumerate() {
+            let real = |position: usize| {
+                let operation = &members.get(position)?.as_ref()?.operation;
+                Some(self.output(self.models.get(position)?, operation, "")?.real)
+            };
+            let (Some(own), Some(other)) = (real(first), real(second)) else { continue };
+            let Some(sqnr_db) = error_metrics(&own, &other).ok().and_then(|metrics| metrics.sqnr_db) else { continue };
+            let parting = Parting { layer, sqnr_db };
+            if sqnr_db < PARTING_SQNR_DB {
+                worst = Some(parting);
+                break;
+            }
+            if worst.is_none_or(|worst| sqnr_db < worst.sqnr_db) {
+                worst = Some(parting);
+            }
+        }
+        Ok((Reply::Parting(worst), None))
     }
 
     /// The value that shows what the layer puts out: behind its quantizer where it has one, since that is what the next

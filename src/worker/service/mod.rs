@@ -7,20 +7,26 @@ mod activation;
 mod align;
 mod card;
 mod distribution;
+mod evaluate;
 mod exports;
 mod inspect;
 mod model;
 mod open;
+mod playground;
+mod quantize;
 mod run;
 mod scores;
 mod source;
 
-use super::protocol::{Reply, Request, Workspace};
+use super::protocol::{ModelId, Reply, Request, Workspace};
+use crate::onnx::Document;
 use crate::problem::Problem;
 use align::Layout;
 use model::OpenModel;
 use run::{LastRun, Plans};
 use source::OpenSource;
+
+pub use run::fit;
 
 /// A file that came with a request; its bytes are read when they are needed.
 pub struct Attachment(Box<dyn FnOnce() -> Result<Vec<u8>, String>>);
@@ -44,6 +50,9 @@ pub trait Job {
     /// Tells progress and lets other events in; `false` when the request has been cancelled. Called at least every
     /// few dozen milliseconds by everything that takes long.
     fn checkpoint(&self, job: &str, done: usize, total: usize) -> impl Future<Output = bool>;
+
+    /// Tells what has been found so far; nobody needs to listen.
+    fn partial(&self, _reply: Reply) {}
 }
 
 /// Why a request has no answer.
@@ -86,6 +95,7 @@ pub struct Service {
     layout: Layout,
     plans: Plans,
     last_run: Option<LastRun>,
+    tables: playground::Tables,
 }
 
 impl Service {
@@ -116,6 +126,10 @@ impl Service {
             Request::Thumbnail { source, index } => self.thumbnail(source, index),
             Request::ExportActivations(model) => self.export_activations(model, job).await,
             Request::ExportReport => self.export_report(),
+            Request::Parting { first, second } => self.parting(first, second),
+            Request::Quantize(order) => self.quantize(*order, job).await,
+            Request::Evaluate(order) => self.evaluate(order, job).await,
+            Request::Playground(request) => self.playground(request, job).await,
         };
         match answered {
             Ok(answer) => answer,
@@ -129,6 +143,7 @@ impl Service {
         self.revision += 1;
         self.layout = Layout::of(&self.models);
         self.plans.keep(&self.models);
+        self.tables.keep(&self.models);
         if let Some(run) = &mut self.last_run {
             run.keep(&self.models);
         }
@@ -141,6 +156,11 @@ impl Service {
             problems,
         };
         (Reply::Workspace(workspace), None)
+    }
+
+    /// The document of an open model.
+    pub fn document(&self, id: ModelId) -> Option<&Document> {
+        self.models.iter().find(|model| model.id == id).map(|model| &model.document)
     }
 
     fn fresh_id(&mut self) -> u32 {

@@ -1,7 +1,8 @@
 //! An open model: its document with everything that is computed once.
 
-use super::card;
+use super::{Failure, Service, card};
 use crate::onnx::{Document, Facts, Layer, OnnxError, layers};
+use crate::problem::Problem;
 use crate::quant::{QuantizedTensor, WeightView, quantized_tensors_with, weight_view_with};
 use crate::worker::protocol::{ModelId, ModelSummary};
 use bytes::Bytes;
@@ -50,5 +51,20 @@ impl OpenModel {
         self.quantized
             .iter()
             .filter(move |tensor| names.contains(&tensor.value.as_str()) || names.contains(&tensor.stored.as_str()))
+    }
+}
+
+impl Service {
+    /// The model with this number.
+    pub(super) fn model(&self, id: ModelId) -> Result<&OpenModel, Failure> {
+        self.models.iter().find(|model| model.id == id).ok_or_else(|| {
+            Failure::from(Problem {
+                file: "the model".to_owned(),
+                place: format!("model {id}"),
+                found: "it is closed".to_owned(),
+                expected: "an open model".to_owned(),
+                advice: "Choose another model, or open it again.".to_owned(),
+            })
+        })
     }
 }

@@ -5,7 +5,7 @@ use super::model::OpenModel;
 use super::scores::classes;
 use super::source::{Content, OpenSource};
 use super::{Answered, Failure, Job, Service};
-use crate::engine::{EngineError, InputFact, Plan, PlanOptions, Semantics};
+use crate::engine::{EngineError, InputFact, Observe, Plan, PlanOptions, Semantics};
 use crate::import::{Distribution, random_input};
 use crate::onnx::Dim;
 use crate::problem::Problem;
@@ -22,22 +22,23 @@ pub struct LastRun {
 
 /// The plans compiled so far. They outlive a run that is cancelled.
 #[derive(Default)]
-pub struct Plans(Vec<(ModelId, Semantics, Plan)>);
+pub struct Plans(Vec<(ModelId, Semantics, Observe, Plan)>);
 
 impl Plans {
     /// The model's plan, compiled where it is not there yet.
-    fn of(&mut self, model: &OpenModel, semantics: Semantics) -> Result<&mut Plan, EngineError> {
-        let there = self.0.iter().position(|(id, known, _)| *id == model.id && *known == semantics);
+    pub fn of(&mut self, model: &OpenModel, semantics: Semantics, observe: Observe) -> Result<&mut Plan, EngineError> {
+        let there =
+            self.0.iter().position(|(id, known, kept, _)| *id == model.id && *known == semantics && *kept == observe);
         let position = match there {
             Some(position) => position,
             None => {
-                let plan = Plan::compile(&model.document, semantics, &PlanOptions::default())?;
-                self.0.push((model.id, semantics, plan));
+                let plan = Plan::compile(&model.document, semantics, &PlanOptions { observe })?;
+                self.0.push((model.id, semantics, observe, plan));
                 self.0.len() - 1
             }
         };
         // The position was found or made above.
-        Ok(&mut self.0[position].2)
+        Ok(&mut self.0[position].3)
     }
 
     /// Forgets models that are closed.
@@ -138,21 +139,10 @@ impl Service {
         job: &impl Job,
     ) -> Result<(ModelRun, Captured), Problem> {
         let file = &model.summary.file;
-        if let Some(issue) = model.document.issues().first() {
-            return Err(issue.problem(file));
-        }
-        if let Some(node) = model.summary.unsupported.first() {
-            return Err(Problem {
-                file: file.clone(),
-                place: format!("node '{}' ({})", node.node, node.op_type),
-                found: node.reason.clone(),
-                expected: "operators that the engine has".to_owned(),
-                advice: "This model can be inspected but not run; the model card lists every such node.".to_owned(),
-            });
-        }
+        Self::can_run(model)?;
         let failed = |error: EngineError| error.problem(file);
         let began_ms = job.now_ms();
-        let plan = plans.of(model, order.semantics).map_err(failed)?;
+        let plan = plans.of(model, order.semantics, Observe::All).map_err(failed)?;
         let compiled_ms = job.now_ms();
         let inputs = self.inputs(model, plan.inputs(), order)?;
         let running_ms = job.now_ms();
@@ -188,8 +178,26 @@ impl Service {
         Ok((run, captured))
     }
 
+    /// Whether a model can run; the error says why not.
+    pub(super) fn can_run(model: &OpenModel) -> Result<(), Problem> {
+        let file = &model.summary.file;
+        if let Some(issue) = model.document.issues().first() {
+            return Err(issue.problem(file));
+        }
+        if let Some(node) = model.summary.unsupported.first() {
+            return Err(Problem {
+                file: file.clone(),
+                place: format!("node '{}' ({})", node.node, node.op_type),
+                found: node.reason.clone(),
+                expected: "operators that the engine has".to_owned(),
+                advice: "This model can be inspected but not run; the model card lists every such node.".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
     /// The chosen input for each of a model's inputs.
-    fn inputs(
+    pub(super) fn inputs(
         &self,
         model: &OpenModel,
         facts: &[InputFact],
@@ -266,7 +274,7 @@ impl Service {
 }
 
 /// The tensor with the input's type and with a batch dim where the input has one; the error says what it is instead.
-fn fit(tensor: Tensor, fact: &InputFact) -> Result<Tensor, String> {
+pub fn fit(tensor: Tensor, fact: &InputFact) -> Result<Tensor, String> {
     let described = format!("{} {:?}", tensor.dtype(), tensor.shape());
     let fits = |shape: &[usize]| {
         !fact.ranked

@@ -2,7 +2,7 @@
 
 use super::activation::real_values;
 use super::model::OpenModel;
-use crate::analysis::{OutputFacts, Predictions, predictions};
+use crate::analysis::{ItemScore, OutputFacts, Predictions, ScoreKind, predictions, score, score_kind};
 use crate::tensor::Tensor;
 
 /// Classes listed in a prediction.
@@ -10,6 +10,18 @@ const CLASSES_SHOWN: usize = 10;
 
 /// The classes of an output that is a vector of scores for one item: `[classes]`, `[1, classes]`, `[1, classes, 1, 1]`.
 pub fn classes(model: &OpenModel, name: &str, tensor: &Tensor, class_names: Option<&[String]>) -> Option<Predictions> {
+    let (scores, facts) = class_scores(model, name, tensor)?;
+    let names = class_names.filter(|names| names.len() == scores.len()).unwrap_or_default();
+    Some(predictions(&scores, names, CLASSES_SHOWN, facts))
+}
+
+/// The score of an item by the same rules.
+pub fn score_of(model: &OpenModel, name: &str, tensor: &Tensor, item: u32, label: Option<u32>) -> Option<ItemScore> {
+    let (scores, facts) = class_scores(model, name, tensor)?;
+    score(item, &scores, label, score_kind(&scores, facts) != ScoreKind::SoftmaxApplied)
+}
+
+fn class_scores(model: &OpenModel, name: &str, tensor: &Tensor) -> Option<(Vec<f32>, OutputFacts)> {
     let count = tensor.shape().iter().copied().find(|&dim| dim != 1)?;
     // Several dims are a map or a batch; no element is no score.
     if tensor.len() != count || count == 0 {
@@ -17,12 +29,16 @@ pub fn classes(model: &OpenModel, name: &str, tensor: &Tensor, class_names: Opti
     }
     let quantized = model.quantized.iter().find(|quantized| quantized.value == name || quantized.stored == name);
     let scores = real_values(tensor, quantized)?;
-    let names = class_names.filter(|names| names.len() == count).unwrap_or_default();
-    let facts = OutputFacts {
+    Some((scores, output_facts(model, name)))
+}
+
+/// What the graph tells of an output's scores.
+pub fn output_facts(model: &OpenModel, name: &str) -> OutputFacts {
+    let quantized = model.quantized.iter().find(|quantized| quantized.value == name || quantized.stored == name);
+    OutputFacts {
         after_softmax: after_softmax(model, name),
         quantization_step: quantized.and_then(|quantized| quantized.fixed()?.scale.first().copied()),
-    };
-    Some(predictions(&scores, names, CLASSES_SHOWN, facts))
+    }
 }
 
 /// Whether the scores are probabilities by the graph; `None` where it does not tell, so that the values decide.

@@ -4,9 +4,11 @@ mod row;
 mod rows;
 mod window;
 
-use crate::platform;
 use crate::platform::KeyboardEvent;
+use crate::ui::session::Selection;
+use crate::ui::turns::{focus_later, in_own_turn};
 use crate::ui::use_session;
+use crate::worker::Workspace;
 use leptos::prelude::*;
 use row::RowView;
 use rows::{Item, Row, Sort, rows};
@@ -18,6 +20,12 @@ use window::Window;
 struct Tree {
     rows: Memo<Vec<Row>>,
     folded: RwSignal<HashSet<Item>>,
+    /// What is selected.
+    selected: Memo<Option<Item>>,
+    /// The row that the Tab key goes to: the selected one; where that does not show, its layer's, else the first.
+    tab_stop: Memo<Option<Item>>,
+    /// Layers of which the playground has changed a tensor.
+    edited: Memo<HashSet<usize>>,
 }
 
 impl Tree {
@@ -40,8 +48,32 @@ pub fn Layers() -> impl IntoView {
     let rows = Memo::new(move |_| {
         session.workspace.with(|workspace| rows(&workspace.layers, &filter.get(), sort.get(), &folded.read()))
     });
-    let tree = Tree { rows, folded };
+    let selected = Memo::new(move |_| {
+        session.workspace.with(|workspace| session.selection.with(|selection| selected_item(workspace, selection)))
+    });
+    let tab_stop = Memo::new(move |_| {
+        let selected = selected.get();
+        rows.with(|rows| {
+            place_of(rows, selected.as_ref()).or((!rows.is_empty()).then_some(0)).map(|place| rows[place].item.clone())
+        })
+    });
+    let edited = Memo::new(move |_| {
+        session.playground.table.with(|table| {
+            let rows = table.iter().flat_map(|table| &table.rows).filter(|row| row.dirty);
+            rows.filter_map(|row| row.layer).collect()
+        })
+    });
+    let tree = Tree { rows, folded, selected, tab_stop, edited };
     let window = Window::new(rows);
+    // What is selected anywhere, in a chart or by the address, is seen here too.
+    Effect::new(move |_| {
+        let selected = selected.get();
+        in_own_turn(move || {
+            if let Some(place) = rows.try_with_untracked(|rows| place_of(rows, selected.as_ref())).flatten() {
+                window.reveal(place);
+            }
+        });
+    });
     let empty = move || session.workspace.with(|workspace| workspace.layers.is_empty());
     view! {
         <nav class="layers" aria-label="Layers panel">
@@ -63,7 +95,7 @@ pub fn Layers() -> impl IntoView {
             <div class="tree" role="tree" aria-label="Layers" on:keydown=move |event| steer(&event, session, tree)
                 on:scroll=move |event| window.follow(&event) node_ref=window.frame>
                 <div style:height=move || format!("{}px", window.before_px()) aria-hidden="true"></div>
-                <For each=move || window.visible() key=|(place, row)| (*place, row.clone()) let:((place, row))>
+                <For each=move || window.drawn.get() key=|(place, row)| (*place, row.clone()) let:((place, row))>
                     <RowView tree row place />
                 </For>
                 <div style:height=move || format!("{}px", window.after_px()) aria-hidden="true"></div>
@@ -78,24 +110,26 @@ pub fn Layers() -> impl IntoView {
     }
 }
 
-/// The selected row's place among the visible ones.
-fn selected_place(session: crate::ui::Session, rows: &[Row]) -> Option<usize> {
-    session.workspace.with_untracked(|workspace| {
-        let selection = session.selection.get_untracked();
-        let (layer, row) = selection.layer_in(workspace)?;
-        let role = selection.parameter.as_deref();
-        let parameter = role.and_then(|role| row.parameters.iter().position(|parameter| parameter.role == role));
-        let item = parameter.map_or(Item::Layer(layer.row), |parameter| Item::Parameter(layer.row, parameter));
-        rows.iter()
-            .position(|row| row.item == item)
-            .or_else(|| rows.iter().position(|row| row.item == Item::Layer(layer.row)))
-    })
+/// The selected layer or parameter.
+fn selected_item(workspace: &Workspace, selection: &Selection) -> Option<Item> {
+    let (layer, row) = selection.layer_in(workspace)?;
+    let role = selection.parameter.as_deref();
+    let parameter = role.and_then(|role| row.parameters.iter().position(|parameter| parameter.role == role));
+    Some(parameter.map_or(Item::Layer(layer.row), |parameter| Item::Parameter(layer.row, parameter)))
+}
+
+/// An item's place among the rows; a parameter that does not show is where its layer is.
+fn place_of(rows: &[Row], item: Option<&Item>) -> Option<usize> {
+    let item = item?;
+    let layer = if let Item::Parameter(layer, _) = item { Some(Item::Layer(*layer)) } else { None };
+    let place = |item: &Item| rows.iter().position(|row| row.item == *item);
+    place(item).or_else(|| place(&layer?))
 }
 
 /// Arrows as in every tree: up and down walk, right unfolds, left folds, Home and End jump.
 fn steer(event: &KeyboardEvent, session: crate::ui::Session, tree: Tree) {
     let rows = tree.rows.get_untracked();
-    let here = selected_place(session, &rows);
+    let here = place_of(&rows, tree.selected.get_untracked().as_ref());
     let step = |towards: isize| {
         let start = here.map_or(if towards > 0 { -1 } else { rows.len() as isize }, |here| here as isize);
         let mut place = start + towards;
@@ -128,6 +162,6 @@ fn steer(event: &KeyboardEvent, session: crate::ui::Session, tree: Tree) {
     event.prevent_default();
     if let Some(row) = target.and_then(|place| rows.get(place)) {
         row::choose(session, &row.item);
-        platform::focus_element("[role=treeitem][aria-selected=true]");
+        focus_later("[role=treeitem][aria-selected=true]");
     }
 }

@@ -102,26 +102,17 @@ pub fn RowView(
     let session = use_session();
     let Row { item, level, expanded } = row;
     let shown = session.workspace.with_untracked(|workspace| content(&workspace.layers, &item, level))?;
-    let selected = {
+    let is = |chosen: Memo<Option<Item>>| {
         let item = item.clone();
-        Memo::new(move |_| {
-            session
-                .workspace
-                .with(|workspace| {
-                    let selection = session.selection.get();
-                    let (layer, row) = selection.layer_in(workspace)?;
-                    let role = selection.parameter.as_deref();
-                    let parameter = role.and_then(|role| row.parameters.iter().position(|p| p.role == role));
-                    Some(match item {
-                        Item::Scope(_) => false,
-                        Item::Layer(position) => layer.row == position && parameter.is_none(),
-                        Item::Parameter(position, own) => layer.row == position && parameter == Some(own),
-                    })
-                })
-                .unwrap_or(false)
-        })
+        Memo::new(move |_| chosen.with(|chosen| chosen.as_ref() == Some(&item)))
     };
+    let (selected, tab_stop) = (is(tree.selected), is(tree.tab_stop));
     let is_scope = matches!(item, Item::Scope(_));
+    let layer = if let Item::Layer(layer) = item { Some(layer) } else { None };
+    let edited = move || {
+        let edited = layer.is_some_and(|layer| tree.edited.with(|edited| edited.contains(&layer)));
+        edited.then(|| view! { <b class="edit" title="differs from the file">"● "</b> })
+    };
     let (clicked, folded) = (item.clone(), item.clone());
     let choose = move |_| {
         choose(session, &clicked);
@@ -139,7 +130,7 @@ pub fn RowView(
             aria-setsize=total
             aria-selected=move || selected.get().to_string()
             aria-expanded=expanded.map(|open| open.to_string())
-            tabindex=move || if selected.get() || (place == 0 && session.selection.with(|s| s.layer.is_none())) { "0" } else { "-1" }
+            tabindex=move || if tab_stop.get() { "0" } else { "-1" }
             title=shown.title
             style=format!("--level:{level}")
             on:click=choose
@@ -149,7 +140,7 @@ pub fn RowView(
                 tree.toggle(&folded);
             }>{expanded.map(|open| if open { "▾" } else { "▸" })}</span>
             <i class=format!("op {}", shown.class) aria-hidden="true">{shown.letter}</i>
-            <span class="n">{shown.label}</span>
+            <span class="n">{edited}{shown.label}</span>
             {shown.quantized.then(|| view! { <span class="q" title="has quantization parameters">"Q"</span> })}
             <span class="bar" class:hidden=is_scope aria-hidden="true">{shown.width.map(|share| view! { <u style=format!("width:{:.1}%", share * 100.0)></u> })}</span>
         </div>

@@ -1,5 +1,13 @@
 //! What the page and the worker say to each other.
 
+mod evaluate;
+mod playground;
+mod quantize;
+
+pub use evaluate::*;
+pub use playground::*;
+pub use quantize::*;
+
 use crate::analysis::{ActivationView, Histogram, Inside, ParameterSummary, Predictions, Stats};
 use crate::engine::{Semantics, UnsupportedNode};
 use crate::import::Preprocess;
@@ -46,6 +54,19 @@ pub enum Request {
     ExportActivations(ModelId),
     /// JSON of model cards, quantization parameters and predictions, in the reply's blob.
     ExportReport,
+    /// The layer where two models part on the last run's input.
+    Parting {
+        /// The reference.
+        first: ModelId,
+        /// The other one.
+        second: ModelId,
+    },
+    /// Quantize a float model; the file is in the reply's blob.
+    Quantize(Box<QuantizeOrder>),
+    /// Run a classifier on some items of a data set.
+    Evaluate(EvaluateOrder),
+    /// Something about a quantization table.
+    Playground(PlaygroundRequest),
 }
 
 /// The answer to a [`Request`]. Large bytes travel beside it as a blob.
@@ -72,6 +93,14 @@ pub enum Reply {
         /// Its media type.
         media_type: String,
     },
+    /// Answer to `Parting`; `None` where no layer of both has been run.
+    Parting(Option<Parting>),
+    /// Answer to `Quantize`.
+    Quantized(QuantizedFile),
+    /// Answer to `Evaluate`.
+    Scores(Scores),
+    /// Answer to `Playground`.
+    Playground(Box<PlaygroundReply>),
     /// It could not be done; nothing that was open is lost.
     Failed(Vec<Problem>),
     /// The user cancelled it.
@@ -85,6 +114,8 @@ pub enum Notice {
     Ready,
     /// A job goes on.
     Progress(Progress),
+    /// What a job has found so far: the answer it would give now.
+    Partial(Reply),
     /// The worker is about to break down, with the panic's message.
     Panicked(String),
 }

@@ -1,0 +1,214 @@
+//! `quantize`: a float model to a quantized one.
+
+use super::job::TerminalJob;
+use super::{Ended, Outcome, files, print, print_json};
+use crate::problem::Problem;
+use crate::quant::calibrate::CalibrationMethod;
+use crate::quant::quantizer::QuantizeOptions;
+use crate::quant::table::TableFormat;
+use crate::tensor::DType;
+use crate::worker::service::Service;
+use crate::worker::{CalibrationImages, QuantizeOrder, Reply, Request};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Arguments of `quantize`.
+#[derive(clap::Args)]
+pub struct Quantize {
+    /// The float model.
+    model: PathBuf,
+    /// Calibration images or samples.
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Type of activations.
+    #[arg(long, value_enum, default_value = "int8")]
+    activations: TypeArgument,
+    /// Type of weights.
+    #[arg(long, value_enum, default_value = "int8")]
+    weights: TypeArgument,
+    /// A scale for each output channel of a weight.
+    #[arg(long)]
+    per_channel: bool,
+    /// Ranges of activations are made symmetric.
+    #[arg(long)]
+    symmetric_activations: bool,
+    /// Whether ranges of weights are made symmetric; left out, for signed types.
+    #[arg(long)]
+    symmetric_weights: Option<bool>,
+    /// Weights use about half of the type's numbers.
+    #[arg(long)]
+    reduce_range: bool,
+    /// How the model is written.
+    #[arg(long, value_enum, default_value = "qdq")]
+    format: FormatArgument,
+    /// How ranges are found.
+    #[arg(long, value_enum, default_value = "minmax")]
+    calibration: CalibrationArgument,
+    /// Bins of the histogram methods; ONNX Runtime's default for the method unless told.
+    #[arg(long)]
+    bins: Option<usize>,
+    /// Of Percentile.
+    #[arg(long, default_value_t = 99.999)]
+    percentile: f64,
+    /// Quantized bins of Entropy.
+    #[arg(long, default_value_t = 128)]
+    quantized_bins: usize,
+    /// Only the first N images.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// N images of each class, chosen at random, instead of the first ones.
+    #[arg(long)]
+    per_class: Option<usize>,
+    /// Seed of that choice.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Fold constants and batch norm first.
+    #[arg(long)]
+    fold: bool,
+    /// Operator types to quantize; all that ONNX Runtime knows unless told.
+    #[arg(long, value_delimiter = ',')]
+    op_types: Vec<String>,
+    /// Nodes to leave in float.
+    #[arg(long, value_delimiter = ',')]
+    exclude: Vec<String>,
+    /// Input and output become integers.
+    #[arg(long)]
+    integer_io: bool,
+    /// The file to write.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Stored types.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TypeArgument {
+    Int8,
+    Uint8,
+    Int16,
+    Uint16,
+    Int4,
+    Uint4,
+}
+
+/// Forms of a quantized file.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum FormatArgument {
+    Qdq,
+    Qoperator,
+}
+
+/// Calibration methods.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum CalibrationArgument {
+    Minmax,
+    MovingAverage,
+    Entropy,
+    Percentile,
+    Distribution,
+    Mse,
+}
+
+impl From<TypeArgument> for DType {
+    fn from(argument: TypeArgument) -> Self {
+        match argument {
+            TypeArgument::Int8 => DType::Int8,
+            TypeArgument::Uint8 => DType::Uint8,
+            TypeArgument::Int16 => DType::Int16,
+            TypeArgument::Uint16 => DType::Uint16,
+            TypeArgument::Int4 => DType::Int4,
+            TypeArgument::Uint4 => DType::Uint4,
+        }
+    }
+}
+
+impl Quantize {
+    /// Quantizes and writes the file.
+    pub fn run(self, json: bool) -> Outcome {
+        let job = TerminalJob::new();
+        let mut service = Service::default();
+        let paths: Vec<PathBuf> = std::iter::once(&self.model).chain(&self.data).cloned().collect();
+        let workspace = files::open(&mut service, &paths, &job)?;
+        let (Some(model), Some(source)) = (workspace.models.first(), workspace.sources.first()) else {
+            return Err(vec![Problem {
+                file: self.model.display().to_string(),
+                place: "the command".to_owned(),
+                found: format!("{} models and {} data sets", workspace.models.len(), workspace.sources.len()),
+                expected: "a model and calibration data".to_owned(),
+                advice: "Give the model first and the data with --data.".to_owned(),
+            }]);
+        };
+        let images = match self.per_class {
+            Some(count) => CalibrationImages::PerClass { count, seed: self.seed },
+            None => CalibrationImages::First(self.limit.unwrap_or(usize::MAX)),
+        };
+        let order = QuantizeOrder {
+            model: model.id,
+            source: source.id,
+            images,
+            preprocess: None,
+            calibration: self.method(),
+            options: self.options(),
+            fold: self.fold,
+        };
+        let (reply, file) = files::ask(&mut service, Request::Quantize(Box::new(order)), &job)?;
+        job.finish();
+        let (Reply::Quantized(made), Some(bytes)) = (reply, file) else {
+            return Err(vec![files::internal("a quantization was answered with something else")]);
+        };
+        files::write(&self.out, &bytes).map_err(|problem| vec![problem])?;
+        if json {
+            print_json(&serde_json::json!({
+                "out": self.out.display().to_string(),
+                "size_bytes": bytes.len(),
+                "images": made.images,
+                "notes": made.notes,
+            }))?;
+        } else {
+            made.notes.iter().for_each(|note| print(note));
+            print(&format!("{} bytes in {}, calibrated on {} images", bytes.len(), self.out.display(), made.images));
+        }
+        Ok(Ended::Well)
+    }
+
+    fn method(&self) -> CalibrationMethod {
+        let bins = |usual: usize| self.bins.unwrap_or(usual);
+        match self.calibration {
+            CalibrationArgument::Minmax => CalibrationMethod::MinMax,
+            CalibrationArgument::MovingAverage => CalibrationMethod::MOVING_AVERAGE,
+            CalibrationArgument::Entropy => {
+                CalibrationMethod::Entropy { bins: bins(128), quantized_bins: self.quantized_bins }
+            }
+            CalibrationArgument::Percentile => {
+                CalibrationMethod::Percentile { bins: bins(2048), percentile: self.percentile, symmetric: true }
+            }
+            CalibrationArgument::Distribution => CalibrationMethod::Distribution { bins: bins(2048) },
+            CalibrationArgument::Mse => CalibrationMethod::SquaredError {
+                bins: bins(2048),
+                steps: match DType::from(self.activations).bits() {
+                    Some(bits) if bits < 32 => (1u32 << bits) - 1,
+                    _ => 255,
+                },
+                symmetric: self.symmetric_activations,
+            },
+        }
+    }
+
+    fn options(&self) -> QuantizeOptions {
+        QuantizeOptions {
+            format: match self.format {
+                FormatArgument::Qdq => TableFormat::Qdq,
+                FormatArgument::Qoperator => TableFormat::QOperator,
+            },
+            activation_type: self.activations.into(),
+            weight_type: self.weights.into(),
+            activations_symmetric: self.symmetric_activations,
+            weights_symmetric: self.symmetric_weights,
+            per_channel: self.per_channel,
+            reduce_range: self.reduce_range,
+            op_types: (!self.op_types.is_empty()).then(|| self.op_types.iter().cloned().collect::<BTreeSet<_>>()),
+            nodes_excluded: self.exclude.iter().cloned().collect(),
+            float_io: !self.integer_io,
+            ..QuantizeOptions::default()
+        }
+    }
+}

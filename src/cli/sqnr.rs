@@ -1,0 +1,81 @@
+//! `sqnr`: the error of every quantized tensor.
+
+use super::job::TerminalJob;
+use super::{Ended, Outcome, files, print, print_json};
+use crate::quant::TensorKind;
+use crate::worker::service::Service;
+use crate::worker::{Images, PlaygroundAsk, PlaygroundReply, PlaygroundRequest, Reply, Request};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Arguments of `sqnr`.
+#[derive(clap::Args)]
+pub struct Sqnr {
+    /// The float model.
+    #[arg(long)]
+    float: PathBuf,
+    /// The quantized model.
+    #[arg(long)]
+    quantized: PathBuf,
+    /// Images or samples.
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Only the first N of them.
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+/// A tensor's row; null where there is no error, or no float counterpart.
+#[derive(Serialize)]
+struct Row {
+    tensor: String,
+    kind: &'static str,
+    local_sqnr_db: Option<f64>,
+    cumulative_sqnr_db: Option<f64>,
+}
+
+impl Sqnr {
+    /// Measures and prints.
+    pub fn run(self, json: bool) -> Outcome {
+        let job = TerminalJob::new();
+        let mut service = Service::default();
+        let paths: Vec<PathBuf> = [&self.float, &self.quantized].into_iter().chain(&self.data).cloned().collect();
+        let workspace = files::open(&mut service, &paths, &job)?;
+        let (Some(model), Some(source)) = (workspace.models.get(1), workspace.sources.first()) else {
+            return Err(vec![files::internal("two models and a data set are needed, and are not there")]);
+        };
+        let images = Images { source: Some(source.id), first: 0, count: self.limit.unwrap_or(source.count) };
+        let ask = PlaygroundRequest { model: model.id, ask: PlaygroundAsk::LayerErrors(images) };
+        let (reply, _) = files::ask(&mut service, Request::Playground(ask), &job)?;
+        job.finish();
+        let errors = match reply {
+            Reply::Playground(reply) => match *reply {
+                PlaygroundReply::LayerErrors(errors) => errors,
+                _ => return Err(vec![files::internal("layer errors were answered with something else")]),
+            },
+            _ => return Err(vec![files::internal("layer errors were answered with something else")]),
+        };
+        let rows = errors.rows.into_iter().map(|row| Row {
+            tensor: row.tensor,
+            kind: if row.kind == TensorKind::Activation { "activation" } else { "weight" },
+            local_sqnr_db: row.local.sqnr_db,
+            cumulative_sqnr_db: row.cumulative.and_then(|metrics| metrics.sqnr_db),
+        });
+        let rows: Vec<Row> = rows.collect();
+        if json {
+            print_json(&rows)?;
+        } else {
+            let figure = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.3}"));
+            for row in &rows {
+                print(&format!(
+                    "{:>9} {:>9}  {:<10} {}",
+                    figure(row.local_sqnr_db),
+                    figure(row.cumulative_sqnr_db),
+                    row.kind,
+                    row.tensor
+                ));
+            }
+        }
+        Ok(Ended::Well)
+    }
+}

@@ -1,0 +1,53 @@
+//! Why a model cannot be quantized as asked.
+
+use crate::onnx::OnnxError;
+use crate::quant::scales::ScaleError;
+use crate::tensor::DType;
+use thiserror::Error;
+
+/// What stands in the way, with the tensor or node it is about.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum QuantizeError {
+    /// The model is broken or its data is not at hand.
+    #[error(transparent)]
+    Model(#[from] OnnxError),
+    /// The model is quantized already.
+    #[error("node '{node}' ({op}) shows that the model is quantized already; quantize its float form")]
+    Quantized {
+        /// The node's name, or its first output.
+        node: String,
+        /// Its operator.
+        op: String,
+    },
+    /// A tensor that shall be quantized was not calibrated.
+    #[error("no range was calibrated for '{0}'")]
+    NoRange(String),
+    /// A scale cannot be made.
+    #[error("'{tensor}': {source}")]
+    Scale {
+        /// The tensor.
+        tensor: String,
+        /// Why.
+        source: ScaleError,
+    },
+    /// A bias needs the scales of input and weight, and one of them is not quantized.
+    #[error("the bias '{bias}' needs the scale of '{needs}', which is not quantized")]
+    BiasWithoutScale {
+        /// The bias.
+        bias: String,
+        /// The input or weight without a scale.
+        needs: String,
+    },
+    /// The types do not go together.
+    #[error("{weights} weights with {activations} activations in the {format} format: {reason}")]
+    Types {
+        /// Type of the activations.
+        activations: DType,
+        /// Type of the weights.
+        weights: DType,
+        /// The format.
+        format: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,86 @@
+//! From a float model and calibrated ranges to a quantization table: ONNX Runtime's static quantization.
+//!
+//! [`quantize`] decides which tensors get a scale as `onnxruntime.quantization.quantize_static` (1.23) does, in its QDQ
+//! or its QOperator form, and gives the float graph that the table is for: Relu and Clip that a quantizer's saturation
+//! stands for are gone from it, and a bias that two nodes share has become two. Lowering the table writes the model.
+//!
+//! Where ONNX Runtime's tool changes what a model computes, the result here does not, and a [`Note`] says so.
+
+mod bias;
+mod calibrated;
+mod clamp;
+mod equalize;
+mod error;
+mod fold;
+mod graph;
+mod integer_io;
+mod marks;
+mod note;
+mod options;
+mod parameters;
+mod prepare;
+mod presets;
+mod qdq;
+mod qoperator;
+mod rounding;
+mod rows;
+mod selection;
+
+pub use bias::{ChannelMeans, add_to_biases, expected_inputs, weight_error_means};
+pub use calibrated::{adjusted_ranges, calibration_tensors};
+pub use equalize::{Equalized, EqualizedPair, equalize};
+pub use error::QuantizeError;
+pub use integer_io::{IntegerPort, with_integer_io};
+pub use note::Note;
+pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
+pub use prepare::{Folded, PrepareOptions, Prepared, prepare};
+pub use presets::{Preset, complete_for_qnn, presets};
+pub use rounding::{Gram, Window, patches, round_to_data};
+
+use crate::onnx::{Document, is_dequantize, is_quantize};
+use crate::quant::table::{QuantTable, TableFormat};
+use graph::Graph;
+use std::collections::BTreeMap;
+
+/// The calibrated range of each tensor: lowest and highest value.
+pub type Ranges = BTreeMap<String, (f32, f32)>;
+
+/// A float model with its table.
+#[derive(Clone, Debug)]
+pub struct Quantized {
+    /// The float graph that the table's rows are for.
+    pub document: Document,
+    /// A row for every quantized tensor.
+    pub table: QuantTable,
+    /// What a reader of the result should know.
+    pub notes: Vec<Note>,
+}
+
+/// Quantizes a float model. `ranges` must hold every activation that is quantized ([`calibration_tensors`] lists what
+/// may be); the model itself is not changed.
+///
+/// Fails for a model that is quantized already, for types that do not go together, and where a range is missing.
+pub fn quantize(document: &Document, ranges: &Ranges, options: &QuantizeOptions) -> Result<Quantized, QuantizeError> {
+    options.check()?;
+    if let Some(node) = document.graph().node.iter().find(|node| is_quantize(node) || is_dequantize(node)) {
+        return Err(QuantizeError::Quantized { node: clamp::node_label(node), op: node.op_type().to_owned() });
+    }
+    let inlined = match document.is_self_contained() {
+        true => document.clone(),
+        false => document.inlined()?,
+    };
+    let mut graph = Graph::of(&inlined);
+    let ranges = calibrated::prepared_ranges(&graph, ranges, options);
+    let mut selection = match options.format {
+        TableFormat::Qdq => qdq::select(&mut graph, &ranges, options),
+        TableFormat::QOperator => qoperator::select(&mut graph, &ranges, options),
+    };
+    let mut parameters = parameters::of(&graph, &selection, &ranges, options)?;
+    let rows = rows::build(&inlined, &graph, &selection, &parameters, options)?;
+    selection.notes.append(&mut parameters.notes);
+    let beyond = rows.iter().filter(|row| row.enabled && !row.covers_absorbed());
+    selection.notes.extend(beyond.map(|row| Note::ClampRemains { tensor: row.tensor.clone() }));
+    let document = graph.finish(&inlined)?;
+    let table = QuantTable { rows, format: options.format, ..Default::default() };
+    Ok(Quantized { document, table, notes: selection.notes })
+}

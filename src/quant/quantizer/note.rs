@@ -1,0 +1,67 @@
+//! What was done that is not plain to see.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A remark about a quantized model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Note {
+    /// `beta` of a `Gemm` was multiplied into its bias. ONNX Runtime 1.23 drops it instead.
+    BetaFolded {
+        /// The bias.
+        bias: String,
+        /// The factor.
+        beta: f32,
+    },
+    /// A Clip with bounds that are computed stays in the graph. ONNX Runtime 1.23 drops it.
+    ClipKept {
+        /// The node.
+        node: String,
+    },
+    /// A Relu or Clip stays because its input has other readers. ONNX Runtime's QOperator form drops it.
+    ActivationKept {
+        /// The node.
+        node: String,
+    },
+    /// The codes of a tensor reach beyond the activation function that is gone, so that lowering writes a Clip. ONNX
+    /// Runtime does without.
+    ClampRemains {
+        /// The tensor.
+        tensor: String,
+    },
+    /// The scale of a weight was widened, so that its bias fits int32.
+    WeightWidened {
+        /// The weight.
+        weight: String,
+        /// The bias.
+        bias: String,
+    },
+    /// A tensor stays float because the tensor whose scale it would use is not quantized.
+    NotShared {
+        /// The tensor.
+        tensor: String,
+        /// Whose scale it would use.
+        with: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::BetaFolded { bias, beta } => write!(f, "beta = {beta} is multiplied into the bias '{bias}'"),
+            Note::ClipKept { node } => write!(f, "'{node}' stays in the graph: its bounds are not constant"),
+            Note::ActivationKept { node } => {
+                write!(f, "'{node}' stays in the graph: others read its input before the activation function")
+            }
+            Note::ClampRemains { tensor } => {
+                write!(f, "'{tensor}' is clipped before it is rounded: its codes reach beyond the activation function")
+            }
+            Note::WeightWidened { weight, bias } => {
+                write!(f, "the scale of '{weight}' is widened, so that the bias '{bias}' fits int32")
+            }
+            Note::NotShared { tensor, with } => {
+                write!(f, "'{tensor}' stays float: it would use the scale of '{with}', which is not quantized")
+            }
+        }
+    }
+}

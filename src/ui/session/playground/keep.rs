@@ -1,0 +1,125 @@
+//! Edits that outlive the page, come from a file and go into one.
+
+use super::super::Session;
+use super::orders::Order;
+use super::quantized;
+use crate::platform::{self, PickedFile, storage};
+use crate::worker::{EditsFormat, History, ModelId, PlaygroundAsk, PlaygroundRequest, Request, TableFormat};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+/// Under this and the model's SHA-256 the browser keeps its edits.
+const KEY: &str = "quantscope.edits.";
+
+/// How long a new list waits for a newer one.
+const KEEP_AFTER_MS: i32 = 120;
+
+/// Edits of an earlier visit that were applied when their model was opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restored {
+    /// The model.
+    pub model: ModelId,
+    /// How many edits.
+    pub edits: usize,
+}
+
+impl Session {
+    pub(super) fn key(self, model: ModelId) -> Option<String> {
+        self.workspace.with_untracked(|workspace| {
+            let model = workspace.models.iter().find(|open| open.id == model)?;
+            Some(format!("{KEY}{}", model.sha256))
+        })
+    }
+
+    /// Applies the edits of earlier visits to models that have just been opened.
+    pub(super) fn restore_edits(self) {
+        let models: Vec<ModelId> =
+            self.workspace.with_untracked(|workspace| quantized(workspace).map(|model| model.id).collect());
+        for model in models {
+            let new = self.playground.known.try_update_value(|known| known.insert(model));
+            let given_up = |key: &String| self.playground.given_up.with_value(|given_up| given_up.contains(key));
+            let key = self.key(model).filter(|key| new == Some(true) && !given_up(key));
+            if let Some(json) = key.and_then(|key| storage::recall(&key)) {
+                self.order_for(model, Order::Apply { json, kept: true });
+            }
+        }
+    }
+
+    pub(super) fn say_restored(self, model: ModelId, edits: usize) {
+        self.playground.restored.set((edits > 0).then_some(Restored { model, edits }));
+    }
+
+    /// Everything as in the file again, and nothing kept for the next visit.
+    pub fn discard_restored(self) {
+        if let Some(Restored { model, .. }) = self.playground.restored.get_untracked() {
+            self.order_for(model, Order::Reset);
+        }
+    }
+
+    pub(super) fn note_edits(self, model: ModelId, history: &History) {
+        let edits = if history.dirty { history.applied.max(1) } else { 0 };
+        if self.playground.edits.with_untracked(|all| all.get(&model).copied().unwrap_or(0)) != edits {
+            self.playground.edits.update(|all| {
+                if edits > 0 {
+                    all.insert(model, edits)
+                } else {
+                    all.remove(&model)
+                };
+            });
+        }
+    }
+
+    /// Keeps the edits for the next visit, or forgets them where there are none. A drag makes sixty lists a second, and
+    /// writing one blocks the page: the last of them is written.
+    pub(super) fn keep_edits(self, model: ModelId, history: &History) {
+        let Some(key) = self.key(model) else { return };
+        let list = history.dirty.then(|| history.edits_json.clone());
+        let keeping = self.playground.keeping;
+        let waiting = keeping.try_update_value(|keeping| keeping.insert(key.clone(), list).is_some());
+        if waiting == Some(false) {
+            spawn_local(async move {
+                platform::sleep_ms(KEEP_AFTER_MS).await;
+                match keeping.try_update_value(|keeping| keeping.remove(&key)).flatten() {
+                    // Where storage is switched off or full, edits last as long as the page: the file export remains.
+                    Some(Some(list)) => drop(storage::remember(&key, &list)),
+                    Some(None) => storage::forget(&key),
+                    None => {}
+                }
+            });
+        }
+    }
+
+    /// Applies a shared edit list.
+    pub fn import_edits(self, files: Vec<PickedFile>) {
+        let (Some(model), Some(picked)) = (self.playground.model.get_untracked(), files.into_iter().next()) else {
+            return;
+        };
+        spawn_local(async move {
+            match platform::read_text(&picked.file).await {
+                Ok(json) => self.order_for(model, Order::Apply { json, kept: false }),
+                Err(error) => self.say(
+                    &picked.path,
+                    &error.to_string(),
+                    "an edit list as Export edits writes it",
+                    "Choose the .json file of an export.",
+                ),
+            }
+        });
+    }
+
+    /// Saves the edited model.
+    pub fn export_onnx(self, format: TableFormat) {
+        self.export(PlaygroundAsk::ExportOnnx(format), "Writing and checking the model");
+    }
+
+    /// Saves the edit list.
+    pub fn export_edits(self, format: EditsFormat) {
+        self.export(PlaygroundAsk::ExportEdits(format), "Writing the edits");
+    }
+
+    fn export(self, ask: PlaygroundAsk, label: &str) {
+        if let Some(model) = self.playground.model.get_untracked() {
+            self.save(Request::Playground(PlaygroundRequest { model, ask }), label);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Accuracy per class.
+
+use super::Shown;
+use crate::export::Thresholds;
+use crate::ui::views::Dot;
+use leptos::prelude::*;
+
+/// A row per class, a column per model with the change from the baseline.
+#[component]
+pub fn Classes(
+    /// The evaluation.
+    shown: Memo<Option<Shown>>,
+    /// When a change is flagged.
+    thresholds: RwSignal<Thresholds>,
+) -> impl IntoView {
+    let head = move || {
+        shown.with(|shown| {
+            let models = shown.iter().flat_map(|shown| &shown.state.models);
+            models
+                .map(|own| view! { <th scope="col"><Dot model=own.model.id />" "{own.model.name.clone()}</th> })
+                .collect_view()
+        })
+    };
+    let rows = move || {
+        let most = thresholds.get().drop_points;
+        shown.with(|shown| {
+            let evaluated = shown.as_ref().map(|shown| shown.evaluated.as_slice()).unwrap_or_default();
+            let classes = evaluated.first().map(|first| first.evaluation.per_class.as_slice()).unwrap_or_default();
+            let cell = |at: usize, model: &crate::export::EvaluatedModel| {
+                let class = model.evaluation.per_class.get(at)?;
+                let change = model.comparison.as_ref().and_then(|comparison| comparison.per_class.get(at)).map(|class| class.points);
+                let accuracy = 100.0 * class.fraction.accuracy;
+                Some(view! {
+                    <td class:flagged=change.is_some_and(|points| -points > most)>
+                        <span class="bar" aria-hidden="true"><u style:width=format!("{accuracy:.1}%")></u></span>
+                        <span class="mono">{format!(" {accuracy:.2} % ")}</span>
+                        <small>{format!("{} of {}", class.fraction.correct, class.fraction.total)}</small>
+                        {change.map(|points| view! { <b class="mono">{format!(" {points:+.2}")}</b> })}
+                    </td>
+                })
+            };
+            classes
+                .iter()
+                .enumerate()
+                .map(|(at, class)| view! {
+                    <tr><th scope="row">{class.class_name.clone()}</th>{evaluated.iter().map(|model| cell(at, model)).collect_view()}</tr>
+                })
+                .collect_view()
+        })
+    };
+    view! {
+        <section class="card" aria-label="Per class">
+            <header class="card-head"><h3>"Per class"</h3><small>"accuracy, and the change from the baseline in points"</small></header>
+            <div class="scroll-x" tabindex="0">
+                <table class="data classes" aria-label="Accuracy per class">
+                    <thead><tr><th scope="col">"class"</th>{head}</tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+}

@@ -1,0 +1,99 @@
+//! What is evaluated, and on what.
+
+use crate::export::Thresholds;
+use crate::ui::use_session;
+use crate::ui::views::Dot;
+use crate::worker::{ModelId, ModelSummary, SourceKind};
+use leptos::prelude::*;
+
+/// Models, data set, number of images, thresholds, and the button.
+#[component]
+pub fn Setup(
+    /// When a figure is flagged.
+    thresholds: RwSignal<Thresholds>,
+) -> impl IntoView {
+    let session = use_session();
+    let left_out = RwSignal::new(Vec::<ModelId>::new());
+    let source = RwSignal::new(None::<u32>);
+    let limit = RwSignal::new(None::<usize>);
+    let models = move || session.workspace.with(|workspace| workspace.models.clone());
+    let sources = move || {
+        session.workspace.with(|workspace| {
+            let sets = workspace.sources.iter().filter(|source| source.kind == SourceKind::Dataset && source.labelled);
+            sets.cloned().collect::<Vec<_>>()
+        })
+    };
+    // The one chosen, else one that is for testing, else the largest.
+    let chosen_source = move || {
+        let sources = sources();
+        let named = sources.iter().find(|open| Some(open.id) == source.get());
+        let test = sources.iter().find(|open| open.name.contains("test"));
+        named.or(test).or_else(|| sources.iter().max_by_key(|open| open.count)).cloned()
+    };
+    let chosen = move || {
+        let out = left_out.get();
+        let runs = |model: &ModelSummary| model.unsupported.is_empty() && model.issues.is_empty();
+        models()
+            .iter()
+            .filter(|model| runs(model) && !out.contains(&model.id))
+            .map(|model| model.id)
+            .collect::<Vec<_>>()
+    };
+    let start = move |_| {
+        if let Some(source) = chosen_source() {
+            session.evaluate(&chosen(), source.id, limit.get());
+        }
+    };
+    let toggle = move |id: ModelId| {
+        left_out.update(|out| match out.iter().position(|known| *known == id) {
+            Some(position) => {
+                out.remove(position);
+            }
+            None => out.push(id),
+        });
+    };
+    let number = |text: String| text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+    view! {
+        <fieldset class="choices">
+            <legend>"models, the first is the baseline"</legend>
+            {move || models().into_iter().map(|model| {
+                let id = model.id;
+                let able = model.unsupported.is_empty() && model.issues.is_empty();
+                view! {
+                    <label class="inline">
+                        <input type="checkbox" disabled=!able prop:checked=move || able && !left_out.with(|out| out.contains(&id)) on:change=move |_| toggle(id) />
+                        <Dot model=id />" "{model.name}
+                    </label>
+                }
+            }).collect_view()}
+        </fieldset>
+        <div class="tools">
+            <label class="inline" for="evaluate-source">"data set"</label>
+            <select id="evaluate-source" on:change=move |event| source.set(event_target_value(&event).parse().ok())>
+                {move || {
+                    let current = chosen_source().map(|open| open.id);
+                    sources().into_iter().map(|open| view! {
+                        <option value=open.id.to_string() selected=current == Some(open.id)>{format!("{} · {} items", open.name, open.count)}</option>
+                    }).collect_view()
+                }}
+            </select>
+            <label class="inline">"images "
+                <input type="number" class="mono short" min="1" placeholder="all" aria-label="Number of images"
+                    on:change=move |event| limit.set(event_target_value(&event).trim().parse().ok().filter(|count| *count > 0)) />
+            </label>
+            <label class="inline">"flag a drop over "
+                <input type="number" class="mono short" min="0" step="0.5" aria-label="Most points of drop" prop:value=move || thresholds.get().drop_points.to_string()
+                    on:change=move |event| if let Some(value) = number(event_target_value(&event)) { thresholds.update(|all| all.drop_points = value) } />
+            </label>
+            <label class="inline">"points, accuracy under "
+                <input type="number" class="mono short" min="0" max="100" aria-label="Least accuracy in percent" prop:value=move || thresholds.get().accuracy_percent.to_string()
+                    on:change=move |event| if let Some(value) = number(event_target_value(&event)) { thresholds.update(|all| all.accuracy_percent = value) } />
+                " %"
+            </label>
+            <button type="button" class="primary" disabled=move || chosen_source().is_none() || chosen().is_empty() on:click=start>"Evaluate"</button>
+        </div>
+        {move || chosen_source().is_none().then(|| view! {
+            <p class="hint">"Open a labelled data set: CIFAR-10 batches (binary or Python), an .npz with x and y, or a folder with one folder per class."</p>
+        })}
+    }
+}

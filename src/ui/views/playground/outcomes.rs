@@ -1,0 +1,173 @@
+//! What the three versions make of the input.
+
+use super::describe;
+use crate::ui::views::activations::Pager;
+use crate::ui::{roles, use_session};
+use crate::worker::{Prediction, Version, VersionOutcome};
+use leptos::prelude::*;
+
+/// Classes shown.
+const TOP: usize = 8;
+/// Logits on a page.
+const LOGITS_PER_PAGE: usize = 10;
+
+/// Name and colour of a version.
+fn named(version: Version) -> (&'static str, Signal<String>) {
+    let session = use_session();
+    let colour = move || {
+        session.workspace.with(|workspace| {
+            session.playground.model.get().map(|model| roles::role_of(workspace, model).css_variable())
+        })
+    };
+    match version {
+        Version::Float => ("float", Signal::stored("var(--float)".to_owned())),
+        Version::Original => ("original", Signal::derive(move || colour().unwrap_or_default())),
+        Version::Edited => ("edited", Signal::stored("var(--edit)".to_owned())),
+    }
+}
+
+/// A version's heading.
+#[component]
+pub fn VersionName(
+    /// Which.
+    version: Version,
+) -> impl IntoView {
+    let (name, colour) = named(version);
+    view! { <span class="dot" style:background=colour aria-hidden="true"></span>" "{name} }
+}
+
+/// The best classes, a column per version.
+#[component]
+pub fn VersionPredictions() -> impl IntoView {
+    let session = use_session();
+    let outcomes = session.playground.outcomes;
+    let truth = Memo::new(move |_| {
+        session.result.with(|result| {
+            let result = result.as_ref()?;
+            let label = result.label?;
+            let name = result.class_names.as_ref().and_then(|names| names.get(label as usize).cloned());
+            Some((label as usize, name.unwrap_or_else(|| format!("class {label}"))))
+        })
+    });
+    let cell = move |prediction: Option<&Prediction>, version: Version| {
+        let Some(prediction) = prediction else { return view! { <td></td> }.into_any() };
+        let (_, colour) = named(version);
+        let right = truth.get().is_some_and(|(label, _)| label == prediction.index);
+        let share = prediction.probability * 100.0;
+        view! {
+            <td class:right=right>
+                <div class="pred">
+                    <span>{prediction.class.clone()}</span>
+                    <span class="bar" aria-hidden="true"><u style:width=format!("{:.1}%", share.clamp(0.0, 100.0)) style:background=colour></u></span>
+                    <span class="mono">{format!("{share:.2} %")}</span>
+                </div>
+            </td>
+        }
+        .into_any()
+    };
+    let top = |outcome: &VersionOutcome, rank: usize| -> Option<Prediction> {
+        outcome.predictions.as_ref()?.top.get(rank).cloned()
+    };
+    let body = move || {
+        outcomes.with(|outcomes| {
+            let depth = outcomes.iter().filter_map(|outcome| Some(outcome.predictions.as_ref()?.top.len())).max();
+            let row = |rank: usize| {
+                let cells = outcomes.iter().map(|outcome| cell(top(outcome, rank).as_ref(), outcome.version));
+                view! { <tr><th scope="row">{rank + 1}</th>{cells.collect_view()}</tr> }
+            };
+            (0..depth.unwrap_or(0).min(TOP)).map(row).collect_view()
+        })
+    };
+    let head = move || {
+        outcomes.with(|outcomes| {
+            let heads =
+                outcomes.iter().map(|outcome| view! { <th scope="col"><VersionName version=outcome.version /></th> });
+            heads.collect_view()
+        })
+    };
+    let no_classes = move || outcomes.with(|outcomes| outcomes.iter().all(|outcome| outcome.predictions.is_none()));
+    view! {
+        <section class="card" aria-label="Predictions before and after">
+            <header class="card-head"><h3>"Predictions"</h3><small>{move || truth.get().map(|(_, name)| format!("label: {name}"))}</small></header>
+            <Verdict />
+            <Show when=move || !no_classes() fallback=|| view! { <p class="hint">"The output is not a vector of class scores; its values stand beside."</p> }>
+                <div class="scroll-x" tabindex="0">
+                    <table class="data predictions" aria-label="Before and after predictions">
+                        <thead><tr><th scope="col"><span class="visually-hidden">"rank"</span></th>{head}</tr></thead>
+                        <tbody>{body}</tbody>
+                    </table>
+                </div>
+            </Show>
+        </section>
+    }
+}
+
+/// One sentence: whether the answer moved.
+#[component]
+fn Verdict() -> impl IntoView {
+    let outcomes = use_session().playground.outcomes;
+    let words = move || {
+        outcomes.with(|outcomes| {
+            let best = |version: Version| {
+                let outcome = outcomes.iter().find(|outcome| outcome.version == version)?;
+                outcome.predictions.as_ref()?.top.first().cloned()
+            };
+            let (original, edited) = (best(Version::Original)?, best(Version::Edited)?);
+            let points = (edited.probability - original.probability) * 100.0;
+            Some(if original.index == edited.index {
+                format!("Still {}: {} points.", edited.class, describe::signed(points, 2))
+            } else {
+                format!("The edit turns {} into {}.", original.class, edited.class)
+            })
+        })
+    };
+    view! { <p class="verdict" role="status">{words}</p> }
+}
+
+/// What goes into the last Softmax, class by class.
+#[component]
+pub fn Logits() -> impl IntoView {
+    let session = use_session();
+    let outcomes = session.playground.outcomes;
+    let first = RwSignal::new(0);
+    let count = Signal::derive(move || {
+        outcomes.with(|outcomes| outcomes.iter().map(|outcome| outcome.logits.len()).max().unwrap_or(0))
+    });
+    let names =
+        Memo::new(move |_| session.result.with(|result| result.as_ref().and_then(|result| result.class_names.clone())));
+    let versions = Memo::new(move |_| {
+        outcomes.with(|outcomes| outcomes.iter().map(|outcome| outcome.version).collect::<Vec<_>>())
+    });
+    let rows = move || {
+        outcomes.with(|outcomes| {
+            let value = |version: Version, place: usize| {
+                outcomes.iter().find(|outcome| outcome.version == version)?.logits.get(place).copied()
+            };
+            let row = |place: usize| {
+                let name = names.with(|names| names.as_ref().and_then(|names| names.get(place).cloned()));
+                let cells = outcomes.iter().map(|outcome| {
+                    let text = outcome.logits.get(place).map(|logit| format!("{logit:.4}"));
+                    view! { <td class="num mono">{text}</td> }
+                });
+                let moved = value(Version::Edited, place).zip(value(Version::Original, place));
+                let moved = moved.map(|(edited, original)| describe::signed(edited - original, 4));
+                view! { <tr><th scope="row">{name.unwrap_or_else(|| place.to_string())}</th>{cells.collect_view()}<td class="num mono">{moved}</td></tr> }
+            };
+            (first.get()..(first.get() + LOGITS_PER_PAGE).min(count.get())).map(row).collect_view()
+        })
+    };
+    view! {
+        <section class="card" aria-label="Logits before and after">
+            <header class="card-head"><h3>"Logits"</h3><small>"what goes into the last Softmax, else the output"</small></header>
+            <div class="scroll-x" tabindex="0">
+                <table class="data" aria-label="Logits">
+                    <thead><tr><th scope="col">"class"</th>
+                        {move || versions.get().into_iter().map(|version| view! { <th scope="col" class="num"><VersionName version /></th> }).collect_view()}
+                        <th scope="col" class="num">"edited − original"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            <Show when=move || { count.get() > LOGITS_PER_PAGE }><Pager label="Logits" first per_page=LOGITS_PER_PAGE count /></Show>
+        </section>
+    }
+}

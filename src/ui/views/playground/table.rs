@@ -1,0 +1,340 @@
+//! The measured tables: sorted by any column, a row chooses its tensor, and all of it can be taken home.
+
+use crate::export::{Table, TableError};
+use crate::platform::download::{download, file_name};
+use crate::ui::session::playground::{Measurement, Taken};
+use crate::ui::turns::in_turn;
+use crate::ui::{format, use_session};
+use leptos::prelude::*;
+
+/// Rows in the page at once; the exports have all.
+const ROWS_PER_PAGE: usize = 200;
+
+/// A cell as it is shown and sorted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Words.
+    Text(String),
+    /// A number as it is shown; nothing is sorted last either way.
+    Number(Option<f64>, String),
+    /// A number as it is shown, and the same before the edits.
+    Changed(Option<f64>, String, String),
+    /// Parts of a whole, by colour class, with the number they are sorted by.
+    Parts(f64, Vec<(&'static str, f64)>),
+}
+
+impl Cell {
+    /// A number, or nothing.
+    pub fn number(value: Option<f64>, show: impl Fn(f64) -> String) -> Cell {
+        Cell::Number(value, value.map_or_else(|| "–".to_owned(), show))
+    }
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The tensor that it chooses.
+    pub tensor: String,
+    /// Its cells.
+    pub cells: Vec<Cell>,
+    /// Whether the tensor differs from the file.
+    pub dirty: bool,
+}
+
+/// A column's heading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Column {
+    /// What stands there.
+    pub title: &'static str,
+    /// Whether its cells are numbers.
+    pub numeric: bool,
+    /// What it means.
+    pub hint: &'static str,
+}
+
+/// A heading of words.
+pub const fn words(title: &'static str) -> Column {
+    Column { title, numeric: false, hint: "" }
+}
+
+/// A heading of numbers.
+pub const fn figures(title: &'static str, hint: &'static str) -> Column {
+    Column { title, numeric: true, hint }
+}
+
+/// The order of lines by a column.
+fn sorted(lines: &[Line], by: Option<(usize, bool)>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    let Some((column, falling)) = by else { return order };
+    let number = |line: usize| match lines[line].cells.get(column) {
+        Some(Cell::Number(value, _) | Cell::Changed(value, ..)) => value.filter(|value| !value.is_nan()),
+        Some(Cell::Parts(value, _)) => Some(*value),
+        Some(Cell::Text(_)) | None => None,
+    };
+    let text = |line: usize| match lines[line].cells.get(column) {
+        Some(Cell::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    order.sort_by(|&a, &b| match (number(a), number(b)) {
+        (Some(x), Some(y)) if falling => y.total_cmp(&x),
+        (Some(x), Some(y)) => x.total_cmp(&y),
+        (Some(_), None) => std::cmp::Ordering::Less,
+        (None, Some(_)) => std::cmp::Ordering::Greater,
+        (None, None) if falling => text(b).cmp(text(a)),
+        (None, None) => text(a).cmp(text(b)),
+    });
+    order
+}
+
+/// A sortable table. A row chooses its tensor.
+#[component]
+pub fn DataTable(
+    /// Its name.
+    label: &'static str,
+    /// Headings.
+    columns: &'static [Column],
+    /// Rows in their own order.
+    #[prop(into)]
+    lines: Signal<Vec<Line>>,
+    /// What stands there while there is no row.
+    empty: &'static str,
+) -> impl IntoView {
+    let session = use_session();
+    let chosen = session.playground.tensor;
+    let by = RwSignal::new(None::<(usize, bool)>);
+    let first = RwSignal::new(0);
+    // Rows are drawn in a turn of their own: while a handle is dragged the picture goes first.
+    let drawn: ReadSignal<Option<Vec<Line>>> = in_turn(Signal::derive(move || Some(lines.get())));
+    let lines: Signal<Vec<Line>> = Signal::derive(move || drawn.get().unwrap_or_default());
+    let order = Memo::new(move |_| lines.with(|lines| sorted(lines, by.get())));
+    let count = Signal::derive(move || order.with(Vec::len));
+    Effect::new(move |_| {
+        if first.get_untracked() >= count.get().max(1) {
+            first.set(0);
+        }
+    });
+    // Numbers fall at the first click, the worst of an error first; a third click gives the rows' own order back.
+    let sort = move |column: usize, numeric: bool| {
+        by.update(|by| {
+            *by = match *by {
+                Some((now, falling)) if now == column && falling == numeric => Some((column, !numeric)),
+                Some((now, _)) if now == column => None,
+                _ => Some((column, numeric)),
+            };
+        });
+    };
+    let heading = move |(place, column): (usize, &'static Column)| {
+        let direction = move || match by.get() {
+            Some((now, true)) if now == place => "descending",
+            Some((now, false)) if now == place => "ascending",
+            _ => "none",
+        };
+        view! {
+            <th scope="col" class:num=column.numeric aria-sort=direction title=column.hint>
+                <button type="button" on:click=move |_| sort(place, column.numeric)>{column.title}</button>
+            </th>
+        }
+    };
+    let body = move || {
+        let from = first.get();
+        order.with(|order| {
+            lines.with(|lines| {
+                let shown = order.iter().skip(from).take(ROWS_PER_PAGE).filter_map(|place| lines.get(*place));
+                shown.map(|line| view! { <Row line=line.clone() chosen /> }).collect_view()
+            })
+        })
+    };
+    view! {
+        <div class="scroll-x measured" tabindex="0">
+            <table class="data" aria-label=label>
+                <thead><tr>{columns.iter().enumerate().map(heading).collect_view()}</tr></thead>
+                <tbody>{body}</tbody>
+            </table>
+            <Show when=move || { count.get() == 0 }><p class="hint">{empty}</p></Show>
+        </div>
+        <Show when=move || { count.get() > ROWS_PER_PAGE }>
+            <crate::ui::views::activations::Pager label="Rows" first per_page=ROWS_PER_PAGE count />
+        </Show>
+    }
+}
+
+#[component]
+fn Row(line: Line, chosen: RwSignal<Option<String>>) -> impl IntoView {
+    let session = use_session();
+    let Line { tensor, cells, dirty } = line;
+    let (own, target, keyed) = (tensor.clone(), tensor.clone(), tensor);
+    let selected = move || chosen.with(|chosen| (chosen.as_ref() == Some(&own)).to_string());
+    let mut cells = cells.into_iter();
+    let head = match cells.next() {
+        Some(Cell::Text(text)) => text,
+        _ => String::new(),
+    };
+    view! {
+        <tr class="link" aria-selected=selected on:click=move |_| session.edit_tensor(&target)>
+            <th scope="row"><button type="button" class="ghost cell" on:click=move |event| {
+                event.stop_propagation();
+                session.edit_tensor(&keyed);
+            }><Name name=head /></button>{dirty.then(|| view! { <b class="edit" title="differs from the file">" ●"</b> })}</th>
+            {cells.map(cell).collect_view()}
+        </tr>
+    }
+}
+
+/// A name that is too long is cut at its beginning: its end tells it from the others.
+#[component]
+pub fn Name(
+    /// The name.
+    name: String,
+) -> impl IntoView {
+    let title = name.clone();
+    view! { <span class="tail" title=title><bdi>{name}</bdi></span> }
+}
+
+fn cell(cell: Cell) -> AnyView {
+    match cell {
+        Cell::Text(text) => view! { <td>{text}</td> }.into_any(),
+        Cell::Number(_, text) => view! { <td class="num mono">{text}</td> }.into_any(),
+        Cell::Changed(_, now, was) => {
+            view! { <td class="num mono">{now}<small class="was">{format!("was {was}")}</small></td> }.into_any()
+        }
+        Cell::Parts(_, parts) => {
+            let bar =
+                parts.into_iter().map(|(class, share)| view! { <u class=class style:flex=format!("{share:.4}")></u> });
+            view! { <td><div class="ledger" aria-hidden="true">{bar.collect_view()}</div></td> }.into_any()
+        }
+    }
+}
+
+/// A measurement's heading: what it is of, whether it is old, the way to measure it, and its exports.
+#[component]
+pub fn MeasureHead(
+    /// The heading.
+    title: &'static str,
+    /// What its button says.
+    measure: &'static str,
+    /// Which measurement.
+    what: Measurement,
+    /// Its state.
+    #[prop(into)]
+    state: Signal<State>,
+    /// The name of exported files.
+    stem: &'static str,
+    /// The whole table, for the exports.
+    export: Callback<(), Option<Result<Table, TableError>>>,
+) -> impl IntoView {
+    let session = use_session();
+    let playground = session.playground;
+    let running = move || playground.measures.running.get() == Some(what);
+    let note = move || {
+        let state = state.get();
+        let images = state.images.map(|count| {
+            if count == 1 { "1 image".to_owned() } else { format!("{} images", format::grouped(count as u64)) }
+        });
+        let took = state.took_ms.map(format::duration);
+        images.into_iter().chain(took).collect::<Vec<_>>().join(" · ")
+    };
+    let mark = move || match state.get() {
+        State { images: None, .. } => None,
+        State { current: false, .. } => Some("measured before the last change"),
+        State { complete: false, .. } if !running() => Some("stopped before the end"),
+        _ => None,
+    };
+    let no_run = move || session.result.with(Option::is_none) && playground.measures.scope.get().source.is_none();
+    view! {
+        <header class="card-head">
+            <h3>{title}</h3>
+            <span class="head-tools">
+                <small>{note}</small>
+                {move || mark().map(|mark| view! { <span class="badge warn">{mark}</span> })}
+                <button type="button" class="small" disabled=move || running() || no_run() title=move || no_run().then_some("Run an input first, or choose a data set to measure on")
+                    on:click=move |_| session.measure(what)>{move || if running() { "Measuring…" } else { measure }}</button>
+                <Exports title stem export />
+            </span>
+        </header>
+    }
+}
+
+/// What a measurement's heading says of its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct State {
+    /// How many images; `None` without an answer.
+    images: Option<usize>,
+    /// Whether it is of what is there now.
+    current: bool,
+    complete: bool,
+    took_ms: Option<f64>,
+}
+
+/// The state of an answer.
+pub fn state_of<T: Send + Sync + 'static>(
+    answer: RwSignal<Option<Taken<T>>>,
+    count: impl Fn(&T) -> usize + Copy + Send + Sync + 'static,
+) -> Signal<State> {
+    let session = use_session();
+    Memo::new(move |_| {
+        let now = session.playground.subject(session.run_revision.get());
+        answer.with(|taken| {
+            taken.as_ref().map_or(State::default(), |taken| State {
+                images: Some(count(&taken.answer)),
+                current: taken.subject == now,
+                complete: taken.complete,
+                took_ms: taken.complete.then_some(taken.took_ms),
+            })
+        })
+    })
+    .into()
+}
+
+/// CSV and JSON of a table.
+#[component]
+fn Exports(
+    title: &'static str,
+    stem: &'static str,
+    export: Callback<(), Option<Result<Table, TableError>>>,
+) -> impl IntoView {
+    let session = use_session();
+    let save = move |json: bool| {
+        let model = session.workspace.with_untracked(|workspace| {
+            let chosen = session.playground.model.get_untracked();
+            workspace.models.iter().find(|model| Some(model.id) == chosen).map(|model| model.name.clone())
+        });
+        let stem = super::describe::stem(stem, &model.unwrap_or_default());
+        let Some(table) = untrack(|| export.run(())) else { return };
+        let text = table.and_then(|table| if json { table.to_json() } else { table.to_csv() });
+        let (extension, media_type) =
+            if json { ("json", "application/json") } else { ("csv", "text/csv;charset=utf-8") };
+        let saved = text.map_err(|error| error.to_string()).and_then(|text| {
+            download(&file_name(&stem, extension), media_type, text.as_bytes()).map_err(|error| error.to_string())
+        });
+        if let Err(error) = saved {
+            session.say(title, &error, "a download", "Allow downloads for this page.");
+        }
+    };
+    view! {
+        <button type="button" class="small ghost" aria-label=format!("CSV of {title}") on:click=move |_| save(false)>"CSV"</button>
+        <button type="button" class="small ghost" aria-label=format!("JSON of {title}") on:click=move |_| save(true)>"JSON"</button>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines() -> Vec<Line> {
+        let line = |name: &str, value: Option<f64>| Line {
+            tensor: name.into(),
+            cells: vec![Cell::Text(name.into()), Cell::number(value, |value| value.to_string())],
+            dirty: false,
+        };
+        vec![line("b", Some(2.0)), line("a", None), line("c", Some(f64::INFINITY)), line("d", Some(-1.0))]
+    }
+
+    #[test]
+    fn nothing_is_last_both_ways() {
+        let lines = lines();
+        assert_eq!(sorted(&lines, None), [0, 1, 2, 3]);
+        assert_eq!(sorted(&lines, Some((1, true))), [2, 0, 3, 1]);
+        assert_eq!(sorted(&lines, Some((1, false))), [3, 0, 2, 1]);
+        assert_eq!(sorted(&lines, Some((0, false))), [1, 0, 2, 3]);
+    }
+}

@@ -1,0 +1,42 @@
+//! Several workers, each with the same files open and an engine of its own.
+
+use super::client::{Client, ClientError};
+use super::protocol::{ModelSummary, Reply, Request, SourceSummary, Workspace};
+use crate::platform::PickedFile;
+use std::rc::Rc;
+
+/// A worker of the pool and what is open in it, under numbers of its own.
+pub struct Member {
+    /// Asks it.
+    pub client: Rc<Client>,
+    workspace: Workspace,
+}
+
+impl Member {
+    /// Starts a worker and opens the files, batch by batch as they were opened in the first one.
+    pub async fn start(batches: &[Vec<PickedFile>]) -> Result<Self, ClientError> {
+        let client = Client::start(|_, _| {}, |_| {})?;
+        let mut workspace = Workspace::default();
+        for batch in batches {
+            let paths = batch.iter().map(|picked| picked.path.clone()).collect();
+            let (_, answer) = client.ask(Request::Open { paths }, batch);
+            if let Reply::Workspace(opened) = answer.await?.reply {
+                workspace = opened;
+            }
+        }
+        Ok(Member { client, workspace })
+    }
+
+    /// The number here of a model that is open in the first worker.
+    pub fn model(&self, of: &ModelSummary) -> Option<u32> {
+        let same = |model: &&ModelSummary| model.sha256 == of.sha256 && model.file == of.file;
+        self.workspace.models.iter().find(same).map(|model| model.id)
+    }
+
+    /// The number here of a data set that is open in the first worker.
+    pub fn source(&self, of: &SourceSummary) -> Option<u32> {
+        let same =
+            |source: &&SourceSummary| source.name == of.name && source.count == of.count && source.kind == of.kind;
+        self.workspace.sources.iter().find(same).map(|source| source.id)
+    }
+}

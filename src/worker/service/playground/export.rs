@@ -1,0 +1,87 @@
+//! Taking an edited table home.
+
+use super::super::model::OpenModel;
+use super::super::{Answered, Failure, Service};
+use super::integer::{LoweredError, LoweredRun};
+use super::session::{Session, table_problem};
+use crate::onnx::Document;
+use crate::problem::Problem;
+use crate::quant::table::{TableFormat, lower, python_snippet, tensor_quant_overrides};
+use crate::worker::protocol::{EditsFormat, Reply, Version};
+
+impl Service {
+    /// The edited model as an ONNX file: written, read again, run, and compared bit for bit with what the page shows. A
+    /// difference is an error, not a file.
+    pub(super) fn export_table(&self, session: &mut Session, model: &OpenModel, format: TableFormat) -> Answered {
+        session.runs(self, model)?;
+        let file = &model.summary.file;
+        let written = lower(&session.lifted, &session.edited, format);
+        let bytes = written.map_err(|error| table_problem(file, &error))?.encode();
+        verify(session, &bytes).map_err(|difference| match difference {
+            Difference::Failed(error) => error.problem(file),
+            Difference::Value(value) => Problem {
+                file: file.clone(),
+                place: format!("tensor '{value}' of the exported file"),
+                found: "another value than the page shows".to_owned(),
+                expected: "the same bits after writing, reading and running".to_owned(),
+                advice: "Nothing was saved. This is a fault of Quantscope: please report it with the model and the edit list."
+                    .to_owned(),
+            },
+        })?;
+        let reply = Reply::File {
+            name: format!("{}-edited.onnx", model.summary.name),
+            media_type: "application/octet-stream".to_owned(),
+        };
+        Ok((reply, Some(bytes)))
+    }
+
+    /// The edits as our own list, as ONNX Runtime's overrides, or as Python.
+    pub(super) fn export_edits(&self, session: &mut Session, model: &OpenModel, format: EditsFormat) -> Answered {
+        let name = &model.summary.name;
+        let float = session.float_model.and_then(|id| self.models.iter().find(|open| open.id == id));
+        let float_file = float.map_or("float.onnx", |float| float.summary.file.as_str());
+        let (text, name, media_type) = match format {
+            EditsFormat::Json => (session.edit_list(model), format!("{name}-edits.json"), "application/json"),
+            EditsFormat::Overrides => {
+                let text = serde_json::to_string_pretty(&tensor_quant_overrides(&session.edited));
+                let text = text.map_err(|error| Failure::from(super::super::internal_problem(&error.to_string())))?;
+                (text, format!("{name}-overrides.json"), "application/json")
+            }
+            EditsFormat::Python => {
+                let text = python_snippet(&session.edited, float_file, &format!("{name}-again.onnx"));
+                (text, format!("{name}-quantize.py"), "text/x-python")
+            }
+        };
+        Ok((Reply::File { name, media_type: media_type.to_owned() }, Some(text.into_bytes())))
+    }
+}
+
+/// Why a file is not offered.
+enum Difference {
+    /// It cannot be read or run.
+    Failed(LoweredError),
+    /// This value differs.
+    Value(String),
+}
+
+/// Reads a file, runs it on the page's input, and compares every row and every output.
+fn verify(session: &Session, bytes: &[u8]) -> Result<(), Difference> {
+    let Some(runs) = &session.runs else { return Ok(()) };
+    let document = Document::decode(bytes.to_vec().into());
+    let document = document.map_err(|error| Difference::Failed(LoweredError::Document(error)))?;
+    let run = LoweredRun::of(&document, &session.edited, runs.order.semantics, &runs.inputs);
+    let run = run.map_err(Difference::Failed)?;
+    let rows = session.edited.rows.iter().filter(|row| row.enabled).map(|row| &row.tensor);
+    let outputs = run.plan().outputs();
+    for value in rows.chain(outputs) {
+        let (Some(shown), Some(found)) = (runs.seen(Version::Edited, value), run.seen(value)) else {
+            return Err(Difference::Value(value.clone()));
+        };
+        let same =
+            shown.len() == found.len() && shown.iter().zip(found.iter()).all(|(a, b)| a.to_bits() == b.to_bits());
+        if !same {
+            return Err(Difference::Value(value.clone()));
+        }
+    }
+    Ok(())
+}

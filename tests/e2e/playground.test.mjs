@@ -1,0 +1,387 @@
+// The playground: a person holds the quantization table in his hands.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { browserTest, download, readTable } from "./harness.mjs";
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** The issue's promises for one image of the sample's network. */
+const WORKER_P95_MS = 16;
+const PIXELS_P95_MS = 50;
+
+/** The playground as a test sees it. */
+class Playground {
+  constructor(page, app) {
+    this.page = page;
+    this.app = app;
+    this.editor = page.getByRole("region", { name: "Quantization editor" });
+    this.compare = page.getByRole("region", { name: "Before and after" });
+    this.scale = this.editor.getByLabel("Scale", { exact: true });
+    this.zeroPoint = this.editor.getByLabel("Zero point", { exact: true });
+    this.bits = this.editor.getByLabel("Bits", { exact: true });
+    this.undo = page.getByRole("button", { name: "Undo", exact: true });
+    this.redo = page.getByRole("button", { name: "Redo", exact: true });
+    this.reset = page.getByRole("button", { name: "Reset", exact: true });
+    this.history = page.getByRole("list", { name: "History" }).getByRole("listitem");
+    this.logits = page.getByRole("table", { name: "Logits" });
+    this.layerError = page.getByRole("table", { name: "Layer error" });
+    this.lower = page.getByRole("slider", { name: "Lower clip" });
+    this.upper = page.getByRole("slider", { name: "Upper clip" });
+    this.engine = page.getByRole("status", { name: "Engine" });
+  }
+
+  /** Opens the sample, and of it the playground with a convolution's weight. */
+  static async open(page, app) {
+    // A reloaded page is on the tab that it was left on.
+    await page.getByRole("tab", { name: "Overview" }).click();
+    await page.getByRole("button", { name: "Try the sample" }).click();
+    await page.getByRole("table", { name: "Model card street-digits-uint8" }).waitFor({ timeout: 60_000 });
+    const playground = new Playground(page, app);
+    await playground.engine.filter({ hasText: "ready" }).waitFor({ timeout: 60_000 });
+    await page.getByRole("tab", { name: "Playground" }).click();
+    await playground.editor.waitFor();
+    return playground;
+  }
+
+  /** Chooses a layer in the tree, and waits for its weight's picture. */
+  async chooseLayer(name = "conv2d_1_2/BiasAdd") {
+    if (!(await this.app.layers.isVisible())) await this.page.getByRole("button", { name: "Layers", exact: true }).click();
+    await this.app.layers.getByRole("treeitem").filter({ hasText: name }).first().click();
+    await this.upper.waitFor();
+  }
+
+  async type(field, text) {
+    await field.fill(text);
+    await field.press("Enter");
+  }
+
+  /** Waits until the history has so many entries, applied ones and taken-back ones. */
+  async entries(count) {
+    await this.page.waitForFunction((count) => document.querySelectorAll("ol[aria-label=History] > li").length === count, count);
+  }
+
+  /** The column of the logits table. */
+  async column(name) {
+    return (await readTable(this.logits)).map((row) => row[name]);
+  }
+
+  /** Whether the edited model says something else than the original; waits until it does or does not. */
+  async differs(expected) {
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      const [original, edited] = [await this.column("original"), await this.column("edited")];
+      assert.ok(original.length > 0 && edited.length > 0, "there are logits");
+      if ((String(original) !== String(edited)) === expected) return;
+      assert.ok(Date.now() < deadline, `edited logits ${expected ? "equal" : "differ from"} the original ones`);
+      await this.page.waitForTimeout(50);
+    }
+  }
+}
+
+function playgroundTest(name, body, options) {
+  browserTest(name, async (context) => body({ ...context, playground: await Playground.open(context.page, context.app) }), options);
+}
+
+playgroundTest("an edited scale moves the prediction, and every way back works", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  await playground.differs(false);
+  const before = Number(await playground.scale.inputValue());
+  assert.ok(before > 0, "one scale for the tensor");
+  await playground.type(playground.scale, String(before * 6));
+  await playground.entries(1);
+  await playground.differs(true);
+  assert.match(await playground.history.first().innerText(), /scale/i, "the history names the edit");
+  await playground.undo.click();
+  await playground.differs(false);
+  assert.equal(Number(await playground.scale.inputValue()), before);
+  await playground.redo.click();
+  await playground.differs(true);
+  // The keys, with the focus in the editor and outside of it.
+  await playground.scale.focus();
+  await page.keyboard.press("Control+z");
+  await playground.differs(false);
+  await page.keyboard.press("Control+Shift+Z");
+  await playground.differs(true);
+  await page.keyboard.press("Control+z");
+  await playground.differs(false);
+  await page.keyboard.press("Control+y");
+  await playground.differs(true);
+  assert.ok(await page.getByRole("list", { name: "Open models" }).getByText("1 edit").isVisible(), "the model is marked");
+  assert.ok(await page.getByRole("tree").getByTitle("differs from the file").isVisible(), "the layer is marked");
+  await playground.reset.click();
+  await playground.differs(false);
+  assert.equal(Number(await playground.scale.inputValue()), before);
+});
+
+playgroundTest("what is no valid edit is refused at its field, and the model stays", async ({ playground }) => {
+  await playground.chooseLayer();
+  const before = await playground.scale.inputValue();
+  const refused = async (field, text, message) => {
+    await playground.type(field, text);
+    await playground.editor.getByRole("alert").filter({ hasText: message }).waitFor();
+    assert.equal(await field.getAttribute("aria-invalid"), "true", `${text} is marked`);
+    const described = await field.getAttribute("aria-describedby");
+    assert.match(await playground.page.locator(`[id="${described}"]`).innerText(), message);
+  };
+  for (const text of ["0", "-1", "NaN", "inf"]) await refused(playground.scale, text, /finite number greater than 0/);
+  await refused(playground.scale, "abc", /is a number, not 'abc'/);
+  await playground.scale.press("Escape");
+  assert.equal(await playground.scale.inputValue(), before, "Escape gives the number back");
+  await refused(playground.zeroPoint, "999", /outside of the codes/);
+  await refused(playground.zeroPoint, "1.5", /whole number/);
+  await playground.zeroPoint.press("Escape");
+  await refused(playground.bits, "99", /bits/);
+  await refused(playground.bits, "1", /bits/);
+  await playground.bits.press("Escape");
+  await playground.differs(false);
+  assert.equal(await playground.scale.inputValue(), before);
+  assert.equal(await playground.history.count(), 0, "nothing was edited");
+});
+
+playgroundTest("bits, sign, symmetry and channels are edited, and a row is switched off", async ({ playground }) => {
+  await playground.chooseLayer();
+  const check = (name) => playground.editor.getByLabel(name, { exact: true });
+  await playground.type(playground.bits, "3");
+  await playground.entries(1);
+  await playground.differs(true);
+  await playground.editor.getByText("codes -4 … 3").waitFor();
+  await check("Narrow range").check();
+  await playground.editor.getByText("codes -3 … 3").waitFor();
+  await check("Quantized").uncheck();
+  await playground.entries(3);
+  assert.ok(await playground.scale.isDisabled(), "what is off has no scale to edit");
+  await check("Quantized").check();
+  await check("Per channel").check();
+  await playground.entries(5);
+  await playground.editor.getByLabel("Channel", { exact: true }).fill("2");
+  await playground.editor.getByLabel("Channel", { exact: true }).press("Enter");
+  const one = Number(await playground.scale.inputValue());
+  assert.ok(one > 0, "a channel has one scale");
+  await playground.type(playground.scale, String(one * 2));
+  await playground.entries(6);
+  assert.ok(Math.abs(Number(await playground.scale.inputValue()) / one - 2) < 1e-5, "that channel's scale is twice as large");
+  await playground.editor.getByRole("button", { name: "Next channel" }).click();
+  assert.notEqual(Number(await playground.scale.inputValue()), one * 2, "the next channel has its own");
+});
+
+playgroundTest("the clip handles are dragged by the mouse and moved by keys", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  const scale = async () => Number(await playground.scale.inputValue());
+  const before = await scale();
+  const box = await playground.upper.boundingBox();
+  const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  await page.mouse.move(middle.x, middle.y);
+  await page.mouse.down();
+  for (let step = 1; step <= 12; step++) await page.mouse.move(middle.x - 10 * step, middle.y);
+  await page.mouse.up();
+  await playground.entries(1);
+  await playground.differs(true);
+  const dragged = await scale();
+  assert.ok(dragged < before * 0.9, `${dragged} after the drag, ${before} before`);
+  const shares = await playground.compare.locator(".shares").first().innerText();
+  assert.match(shares, /clipped\s+[1-9]/, "values are cut off");
+  await playground.lower.focus();
+  await page.keyboard.press("ArrowRight");
+  await playground.entries(2);
+  assert.ok((await scale()) < dragged, "a key moves it on");
+  await playground.undo.click();
+  await playground.undo.click();
+  await playground.differs(false);
+});
+
+playgroundTest("the layer error is measured, sorted, and follows an edit", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  const sqnr = async () => (await readTable(playground.layerError)).map((row) => Number(row["cumulative SQNR (dB)"].split(" ")[0]));
+  await playground.layerError.getByRole("row").nth(2).waitFor({ timeout: 30_000 });
+  const header = playground.layerError.getByRole("columnheader", { name: "cumulative SQNR (dB)" });
+  await header.getByRole("button").click();
+  assert.equal(await header.getAttribute("aria-sort"), "descending");
+  const sorted = (values) => values.filter(Number.isFinite);
+  const falling = sorted(await sqnr());
+  assert.ok(falling.length > 10);
+  assert.deepEqual(falling, falling.toSorted((a, b) => b - a));
+  await header.getByRole("button").click();
+  const rising = sorted(await sqnr());
+  assert.deepEqual(rising, falling.toReversed());
+  await playground.type(playground.bits, "3");
+  await playground.entries(1);
+  await playground.layerError.getByText(/^was /).first().waitFor({ timeout: 30_000 });
+  const csv = await download(page, () => page.getByRole("button", { name: "CSV of Layer error" }).click());
+  assert.equal(csv.name, "layer-error-street-digits-int8.csv");
+  assert.match(csv.bytes.toString(), /^tensor,kind,values,local_sqnr_db/);
+  const json = await download(page, () => page.getByRole("button", { name: "JSON of Layer error" }).click());
+  assert.equal(json.json().length, csv.bytes.toString().trim().split("\n").length - 1);
+});
+
+playgroundTest("ledger and residuals stand beside it", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  const ledger = page.getByRole("table", { name: "Error ledger" });
+  await ledger.getByRole("row").nth(2).waitFor({ timeout: 30_000 });
+  const terms = ["weight rounding", "weight clipping", "activation rounding", "activation clipping", "bias", "inherited"];
+  let checked = 0;
+  for (const row of await readTable(ledger)) {
+    const shares = terms.map((term) => Number(row[term].replace("%", "")));
+    if (shares.some(Number.isNaN)) continue;
+    const sum = shares.reduce((a, b) => a + b, 0);
+    // Six shares, each shown to 0.1 %.
+    assert.ok(Math.abs(sum - 100) <= 0.35, `${row["layer output"]}: the parts are ${sum} %`);
+    checked += 1;
+  }
+  assert.ok(checked > 5, `${checked} layers`);
+  const residuals = page.getByRole("table", { name: "Residuals" });
+  await residuals.getByRole("row").nth(1).waitFor({ timeout: 30_000 });
+  for (const row of await readTable(residuals)) assert.ok(Number(row.ratio) >= 1, row.ratio);
+});
+
+playgroundTest("sensitivity shows what it has found, and is cancelled", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  const scope = page.getByRole("group", { name: "Measured on" });
+  await scope.getByLabel("Images", { exact: true }).fill("200");
+  await scope.getByLabel("Images", { exact: true }).press("Enter");
+  const table = page.getByRole("table", { name: "Sensitivity" });
+  await page.getByRole("button", { name: "Measure sensitivity" }).click();
+  await table.getByRole("row").nth(1).waitFor({ timeout: 60_000 });
+  const asked = Date.now();
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await page.getByText("stopped before the end").waitFor();
+  const rows = (await readTable(table)).length;
+  assert.ok(rows >= 1, `${rows} rows stay after ${Date.now() - asked} ms`);
+}, { timeout: 180_000 });
+
+playgroundTest("a finding's fix is applied, measured, and kept or not", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  const findings = page.getByRole("region", { name: "Findings" });
+  // A clipped range is something to find: the fix must give it back.
+  await playground.type(playground.editor.getByLabel("Largest value", { exact: true }), "0.02");
+  await playground.entries(1);
+  await findings.getByRole("button", { name: "Look for findings" }).click();
+  const fix = findings.getByRole("listitem").locator(".primary").first();
+  await fix.waitFor({ timeout: 60_000 });
+  await fix.click();
+  const outcome = findings.getByRole("status");
+  await outcome.filter({ hasText: "before" }).waitFor({ timeout: 60_000 });
+  const words = await outcome.innerText();
+  assert.match(words, /kept/);
+  assert.match(words, /after/);
+}, { timeout: 180_000 });
+
+playgroundTest("the edited model and its edits are taken home", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  const before = Number(await playground.scale.inputValue());
+  await playground.type(playground.scale, String(before * 3));
+  await playground.entries(1);
+  for (const format of ["QDQ", "QOperator"]) {
+    await page.getByRole("group", { name: "ONNX format" }).getByRole("button", { name: format, exact: true }).click();
+    const model = await download(page, () => page.getByRole("button", { name: "Export ONNX" }).click());
+    assert.match(model.name, /\.onnx$/);
+    assert.ok(model.bytes.length > 10_000, `${model.name} has ${model.bytes.length} bytes`);
+  }
+  const edits = await download(page, () => page.getByRole("button", { name: "Export edits" }).click());
+  assert.match(edits.name, /\.json$/);
+  assert.ok(JSON.stringify(edits.json()).length > 20);
+  const overrides = await download(page, () => page.getByRole("button", { name: "Export overrides" }).click());
+  assert.equal(typeof overrides.json(), "object");
+  const python = await download(page, () => page.getByRole("button", { name: "Export Python" }).click());
+  assert.match(python.bytes.toString(), /onnxruntime/);
+  await playground.reset.click();
+  await playground.differs(false);
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.getByRole("button", { name: "Import edits" }).click()]);
+  await chooser.setFiles({ name: edits.name, mimeType: "application/json", buffer: edits.bytes });
+  await playground.differs(true);
+  assert.ok(Math.abs(Number(await playground.scale.inputValue()) / before - 3) < 1e-5);
+});
+
+playgroundTest("edits survive a reload and can be discarded", async ({ page, app, playground }) => {
+  await playground.chooseLayer();
+  const before = Number(await playground.scale.inputValue());
+  await playground.type(playground.scale, String(before * 3));
+  await playground.entries(1);
+  await page.reload();
+  await app.started();
+  const again = await Playground.open(page, app);
+  await page.getByRole("status", { name: "Restored edits" }).filter({ hasText: "1 edit of an earlier visit" }).waitFor();
+  await again.chooseLayer();
+  assert.ok(Math.abs(Number(await again.scale.inputValue()) / before - 3) < 1e-5);
+  await again.differs(true);
+  await page.getByRole("button", { name: "Discard", exact: true }).click();
+  await again.differs(false);
+  await page.reload();
+  await app.started();
+  const third = await Playground.open(page, app);
+  await third.chooseLayer();
+  assert.equal(Number(await third.scale.inputValue()), before, "nothing is left of it");
+});
+
+const percentile = (values, share) => values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1];
+
+playgroundTest("200 drags keep up with the hand", async ({ t, page, playground }) => {
+  await playground.chooseLayer();
+  const box = await playground.upper.boundingBox();
+  const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  // From the input event's own time stamp to the first task after the frame that shows its result.
+  await page.evaluate(() => {
+    globalThis.drags = [];
+    globalThis.longTasks = [];
+    new PerformanceObserver((list) => globalThis.longTasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: "longtask" });
+    let input = null;
+    addEventListener("pointermove", (event) => (input ??= event.timeStamp), { capture: true });
+    const timing = document.querySelector(".editor .timing");
+    new MutationObserver(() => {
+      const { pixelsMs, workerMs } = timing.dataset;
+      if (pixelsMs === undefined || input === null) return;
+      globalThis.drags.push({ worker: Number(workerMs), pixels: performance.now() - input });
+      input = null;
+    }).observe(timing, { attributes: true, attributeFilter: ["data-pixels-ms"] });
+  });
+  await page.mouse.move(middle.x, middle.y);
+  await page.mouse.down();
+  for (let step = 0; step < 200; step++) {
+    const count = await page.evaluate(() => globalThis.drags.length);
+    await page.mouse.move(middle.x - 20 - (step % 40) * 3, middle.y);
+    await page.waitForFunction((count) => globalThis.drags.length > count, count, { polling: 5 });
+  }
+  await page.mouse.up();
+  await playground.entries(1);
+  const { drags, longTasks } = await page.evaluate(() => ({ drags: globalThis.drags, longTasks: globalThis.longTasks }));
+  const worker = percentile(drags.map((drag) => drag.worker), 0.95);
+  const pixels = percentile(drags.map((drag) => drag.pixels), 0.95);
+  t.diagnostic(`${drags.length} drags: worker p95 ${worker.toFixed(1)} ms (asked: ${WORKER_P95_MS}), input to pixels p95 ${pixels.toFixed(1)} ms (asked: ${PIXELS_P95_MS})`);
+  t.diagnostic(`main-thread tasks over 50 ms: ${longTasks.length} (longest ${Math.max(0, ...longTasks).toFixed(0)} ms; asked: none)`);
+  assert.ok(drags.length >= 200);
+  assert.ok(worker <= WORKER_P95_MS, `worker p95 ${worker} ms`);
+  assert.ok(pixels <= PIXELS_P95_MS, `input to pixels p95 ${pixels} ms`);
+}, { timeout: 180_000 });
+
+for (const colorScheme of ["light", "dark"]) {
+  playgroundTest(`axe finds nothing serious in the playground, ${colorScheme}`, async ({ page, playground }) => {
+    await playground.chooseLayer();
+    await playground.type(playground.bits, "4");
+    await playground.entries(1);
+    await playground.type(playground.scale, "0");
+    await playground.editor.getByRole("alert").filter({ hasText: /greater than 0/ }).waitFor();
+    await playground.layerError.getByRole("row").nth(2).waitFor({ timeout: 30_000 });
+    await page.evaluate(axeSource);
+    const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+    const serious = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join("; ")}`), []);
+  }, { colorScheme });
+}
+
+playgroundTest("on a phone the histogram and the editor stand under each other", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(width <= 390, `the page is ${width} px wide`);
+  const [histogram, editor] = [await playground.upper.boundingBox(), await playground.editor.boundingBox()];
+  assert.ok(editor.y > histogram.y, "the editor comes after the picture");
+  assert.ok(editor.width > 300, "and has the whole width");
+  const before = Number(await playground.scale.inputValue());
+  const touch = await page.context().newCDPSession(page);
+  const point = (x) => [{ x, y: Math.round(histogram.y + histogram.height / 2) }];
+  const from = Math.round(histogram.x + histogram.width / 2);
+  await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: point(from) });
+  for (let step = 1; step <= 6; step++) await touch.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: point(from - 10 * step) });
+  await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  await playground.entries(1);
+  assert.ok(Number(await playground.scale.inputValue()) < before, "a finger clips too");
+}, { viewport: { width: 390, height: 844 }, hasTouch: true });

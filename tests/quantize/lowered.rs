@@ -1,0 +1,72 @@
+//! The table lowered: the very nodes and initializers that quantize_static writes.
+
+use super::support::{Case, Recorded, cases, document, reference};
+use quantscope::quant::quantizer::{Note, quantize};
+use quantscope::quant::table::{TableFormat, lower};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Differences of the QOperator form that are ours on purpose, see `cases`: a Relu that onnxruntime loses.
+const ON_PURPOSE: &[&str] = &["moves_operator_uint8"];
+
+#[test]
+fn the_file_of_quantize_static() {
+    let mut wrong = Vec::new();
+    for Case { name, document, ranges, options, recorded } in cases() {
+        let quantized = quantize(&document, &ranges, &options).unwrap();
+        let file = match lower(&quantized.document, &quantized.table, options.format) {
+            Ok(file) => file,
+            Err(error) => {
+                wrong.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        if !file.issues().is_empty() {
+            wrong.push(format!("{name}: {:?}", file.issues()));
+        }
+        if options.format == TableFormat::QOperator && ON_PURPOSE.contains(&name.as_str()) {
+            continue;
+        }
+        let found = Recorded::of_file(&file, &document);
+        let nodes = |recorded: &Recorded| -> BTreeSet<String> {
+            recorded
+                .nodes
+                .iter()
+                .map(|(op, domain, name, i, o)| format!("{domain}.{op} {name} {i:?} -> {o:?}"))
+                .collect()
+        };
+        let initializers = |recorded: &Recorded| -> BTreeMap<String, String> {
+            recorded.initializers.iter().map(|(name, content)| (name.clone(), format!("{content:?}"))).collect()
+        };
+        let (ours, theirs) = (nodes(&found), nodes(&recorded));
+        wrong.extend(ours.difference(&theirs).map(|node| format!("{name}: + {node}")));
+        wrong.extend(theirs.difference(&ours).map(|node| format!("{name}: - {node}")));
+        let (ours, theirs) = (initializers(&found), initializers(&recorded));
+        for (tensor, content) in &ours {
+            if theirs.get(tensor) != Some(content) {
+                wrong.push(format!("{name}: {tensor} {content} instead of {:?}", theirs.get(tensor)));
+            }
+        }
+        let missing = theirs.keys().filter(|tensor| !ours.contains_key(*tensor));
+        wrong.extend(missing.map(|tensor| format!("{name}: no {tensor}")));
+    }
+    assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn sizes_of_the_reference_files() {
+    let Some(folder) = reference() else { return };
+    let model = document(&folder.join("models/resnet8.onnx"));
+    let ranges = super::support::recorded_minmax(&folder);
+    let quantized = quantize(&model, &ranges, &Default::default()).unwrap();
+    let file = lower(&quantized.document, &quantized.table, TableFormat::Qdq).unwrap();
+    let theirs = document(&folder.join("models/resnet8_int8.onnx"));
+    let names = |nodes: &[quantscope::onnx::proto::NodeProto]| -> BTreeSet<(String, String)> {
+        nodes.iter().map(|node| (node.op_type().to_owned(), node.name().to_owned())).collect()
+    };
+    assert_eq!(names(&file.graph().node), names(&theirs.graph().node));
+    let initializers = |document: &quantscope::onnx::Document| -> BTreeSet<String> {
+        document.graph().initializer.iter().map(|tensor| tensor.name().to_owned()).collect()
+    };
+    assert_eq!(initializers(&file), initializers(&theirs));
+    assert_eq!((file.graph().node.len(), file.graph().initializer.len()), (130, 163));
+}
