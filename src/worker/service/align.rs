@@ -1,6 +1,7 @@
 //! The layers of all open models, aligned, as the tree shows them.
 
 use super::model::OpenModel;
+use super::weights;
 use crate::export::UnmatchedTensor;
 use crate::onnx::{AlignedLayer, Alignment, Dim, Document, Layer, LayerRef, NodeExt, Unmatched, align, macs};
 use crate::worker::protocol::{LayerRow, ParameterRow};
@@ -26,6 +27,8 @@ pub struct Layout {
     pub members: Vec<Vec<Option<Member>>>,
     /// What has no counterpart.
     pub unmatched: Vec<Unmatched>,
+    /// What was found of models that are weights alone, in words.
+    pub found: Vec<String>,
 }
 
 impl Layout {
@@ -36,15 +39,19 @@ impl Layout {
             let model = models.iter().find(|model| std::ptr::eq(&model.document, document))?;
             model.weight(value)?.ok().map(|view| view.real)
         };
-        let Alignment { mut layers, unmatched, .. } = align(&documents, &weights);
+        let Alignment { mut layers, mut unmatched, .. } = align(&documents, &weights);
+        // Weights alone have no operations that could be missed.
+        let alone = |position: usize| models.get(position).is_some_and(|model| model.layers.is_empty());
+        unmatched.retain(|unmatched| !alone(unmatched.missing_in));
         for (position, model) in models.iter().enumerate() {
             let alone = model.layers.iter().filter(|layer| !is_aligned(&layers, position, layer.node));
             let alone: Vec<AlignedLayer> = alone.map(|layer| own_row(models.len(), position, layer)).collect();
             layers.extend(alone);
         }
+        let found = weights::place(models, &mut layers);
         let prefix = common_scope(models);
         let mut names = HashSet::new();
-        let mut layout = Layout { unmatched, ..Layout::default() };
+        let mut layout = Layout { unmatched, found, ..Layout::default() };
         for aligned in layers {
             let roles = roles(&aligned);
             let member = |(model, operation): (&OpenModel, &Option<LayerRef>)| {
@@ -64,7 +71,8 @@ impl Layout {
 
     /// The unmatched layers in words.
     pub fn unmatched_lines(&self) -> Vec<String> {
-        self.unmatched.iter().map(|unmatched| unmatched.reason.clone()).collect()
+        let unmatched = self.unmatched.iter().map(|unmatched| unmatched.reason.clone());
+        unmatched.chain(self.found.iter().cloned()).collect()
     }
 
     /// The same for the report.
@@ -147,19 +155,21 @@ fn row(
     let values = |position: usize| -> Vec<Option<String>> {
         members.iter().map(|member| member.as_ref()?.values.get(position).cloned().flatten()).collect()
     };
+    let parameters: Vec<ParameterRow> =
+        roles.iter().enumerate().map(|(position, role)| parameter(models, role, values(position))).collect();
     LayerRow {
         name,
         op: aligned.op.clone(),
         detail: present.first().map_or_else(String::new, |(model, layer)| detail(model, layer)),
         quantized: present.iter().any(|(_, layer)| layer.quantized)
-            || members.iter().flatten().any(|member| member.operation.absorbed),
+            || members.iter().flatten().any(|member| member.operation.absorbed)
+            || parameters.iter().any(|parameter| parameter.quantized),
         composite: present.iter().any(|(_, layer)| layer.is_function_call || layer.has_subgraph),
-        parameters: roles
+        parameters,
+        outputs: members
             .iter()
-            .enumerate()
-            .map(|(position, role)| parameter(models, role, values(position)))
+            .map(|member| Some(member.as_ref()?.operation.output.clone()).filter(|output| !output.is_empty()))
             .collect(),
-        outputs: members.iter().map(|member| Some(member.as_ref()?.operation.output.clone())).collect(),
     }
 }
 

@@ -17,6 +17,7 @@ mod quantize;
 mod run;
 mod scores;
 mod source;
+mod weights;
 
 use super::protocol::{ModelId, Reply, Request, Workspace};
 use crate::onnx::Document;

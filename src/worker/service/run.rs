@@ -184,6 +184,15 @@ impl Service {
         if let Some(issue) = model.document.issues().first() {
             return Err(issue.problem(file));
         }
+        if model.layers.is_empty() && model.summary.inputs.is_empty() {
+            return Err(Problem {
+                file: file.clone(),
+                place: "the graph".to_owned(),
+                found: "weights without operations".to_owned(),
+                expected: "a network".to_owned(),
+                advice: "Its tensors are in the tree; open the whole model to run it.".to_owned(),
+            });
+        }
         if let Some(node) = model.summary.unsupported.first() {
             return Err(Problem {
                 file: file.clone(),
