@@ -15,5 +15,7 @@ pub mod platform;
 pub mod problem;
 pub mod quant;
 pub mod tensor;
+// Views are compiled for the page, and for their own tests; natively nothing else needs them.
+#[cfg(any(target_arch = "wasm32", test))]
 pub mod ui;
 pub mod worker;

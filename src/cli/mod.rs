@@ -3,6 +3,7 @@
 //! Results go to standard output (JSON with `--json`), everything else to standard error. Exit codes: 0 done, 1 a file or
 //! a step failed, 2 the command line is wrong, 3 done, and a threshold that was asked for is missed.
 
+mod convert;
 mod evaluate;
 mod extract;
 mod files;
@@ -39,6 +40,8 @@ enum Command {
     Quantize(quantize::Quantize),
     /// Error of every quantized tensor: local (its own rounding) and cumulative (against the float model).
     Sqnr(sqnr::Sqnr),
+    /// Convert a model of another framework to ONNX, or any model to PyTorch code.
+    Convert(convert::Convert),
     /// Accuracy of models on a data set, overall and per class.
     Evaluate(evaluate::Evaluate),
 }
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(json),
         Command::Quantize(command) => command.run(json),
         Command::Sqnr(command) => command.run(json),
+        Command::Convert(command) => command.run(json),
         Command::Evaluate(command) => command.run(json),
     };
     match outcome {

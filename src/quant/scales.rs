@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_least_width_and_what_is_not_finite() {
         let wide = ScaleRule { min_real_range: Some(0.255), ..ScaleRule::of(DType::Uint8) };
-        assert_eq!(wide.scale(0.0, 0.0, DType::Float32).unwrap(), (0.001, 0));
+        assert_eq!(wide.scale(0.0, 0.0, DType::Float32).unwrap(), (0.255 / 255.0, 0));
         for (low, high) in [(f32::NAN, 1.0), (0.0, f32::INFINITY), (f32::MIN, f32::MAX)] {
             assert!(matches!(
                 ScaleRule::of(DType::Int8).scale(low, high, DType::Float32),

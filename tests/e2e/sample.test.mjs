@@ -85,6 +85,14 @@ for (const colorScheme of ["light", "dark"]) {
     await page.getByRole("tab", { name: "Run" }).click();
     await app.predictions.waitFor();
     assert.deepEqual(await violations(page), [], "run");
+    await page.getByRole("tab", { name: "Playground" }).click();
+    await page.getByRole("region", { name: "Quantization editor" }).waitFor();
+    assert.deepEqual(await violations(page), [], "playground");
+    await page.getByRole("tab", { name: "Evaluate" }).click();
+    await page.getByRole("spinbutton", { name: "Number of images" }).fill("60");
+    await page.getByRole("region", { name: "Evaluate", exact: true }).getByRole("button", { name: "Evaluate", exact: true }).click();
+    await page.getByRole("status", { name: "Evaluation progress" }).filter({ hasText: "60 images each" }).waitFor({ timeout: 60_000 });
+    assert.deepEqual(await violations(page), [], "evaluate");
     await page.getByRole("button", { name: "Keyboard shortcuts" }).click();
     assert.deepEqual(await violations(page), [], "shortcuts");
   }, { colorScheme });

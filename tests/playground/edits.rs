@@ -22,11 +22,16 @@ pub fn random_edit(row: &Row, seeded: &mut Seeded) -> Edit {
     let channel =
         (row.grid.params.scale.len() > 1 && seeded.below(2) == 0).then(|| seeded.below(row.grid.params.scale.len()));
     let (low, high) = row.grid.codes();
+    // A constant of int32 has more codes than an i32 can count.
+    let span = i64::from(high) - i64::from(low);
     let change = match seeded.below(9) {
         0 | 1 => Change::Scale { channel, scale: scale * (0.5 + seeded.unit()) },
-        2 => Change::ZeroPoint { channel, zero_point: low + seeded.below((high - low + 1) as usize) as i32 },
+        2 => Change::ZeroPoint {
+            channel,
+            zero_point: (i64::from(low) + seeded.below((span + 1) as usize) as i64) as i32,
+        },
         3 | 4 => {
-            let reach = scale * (high - low) as f32;
+            let reach = scale * span as f32;
             Change::Range { channel, low: -reach * seeded.unit(), high: reach * (0.1 + seeded.unit()) }
         }
         5 => Change::Codes {

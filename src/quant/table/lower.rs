@@ -218,7 +218,7 @@ impl<'a> Lower<'a> {
             return Ok(false);
         }
         let source = self.read(row.source.as_deref().unwrap_or_default())?;
-        self.round(row, source)?;
+        self.write_rounded(row, source)?;
         Ok(true)
     }
 
@@ -245,11 +245,11 @@ impl<'a> Lower<'a> {
     fn made(&mut self, value: &str) -> Result<(), TableError> {
         let Some(row) = self.rows.get(value).copied().filter(|row| row.constant.is_none()) else { return Ok(()) };
         let raw = self.raws.get(value).cloned().unwrap_or_else(|| value.to_owned());
-        self.round(row, raw)
+        self.write_rounded(row, raw)
     }
 
     /// Writes clamp, clip, `QuantizeLinear` and `DequantizeLinear` of a row behind `raw`.
-    fn round(&mut self, row: &Row, raw: String) -> Result<(), TableError> {
+    fn write_rounded(&mut self, row: &Row, raw: String) -> Result<(), TableError> {
         let mut value = raw;
         let outside = self.external.contains(row.tensor.as_str());
         if let Some(clamp) = row.absorbed.filter(|_| !row.enabled || !row.covers_absorbed()) {

@@ -158,7 +158,10 @@ impl Lower<'_> {
             (DType::Int8 | DType::Uint8 | DType::Int32, Granularity::PerChannel { .. }) => OPSET_AXIS,
             _ => OPSET_NARROW,
         };
-        opset < needed
+        // Where one tensor has 16 bits, ONNX Runtime's quantizer writes all its nodes in its own domain.
+        let wide = |row: &&Row| matches!(row.grid.params.dtype, DType::Int16 | DType::Uint16) && row.enabled;
+        let all = row.written.is_none() && opset < OPSET_NARROW && self.table.rows.iter().any(|row| wide(&row));
+        opset < needed || all
     }
 }
 

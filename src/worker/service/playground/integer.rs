@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use crate::quant::Granularity;
 use crate::quant::QuantParams;
 use crate::quant::dequantize_tensor;
-use crate::quant::table::{QuantTable, Row, RowMode, TableError, lift, lower};
+use crate::quant::table::{QuantTable, Row, RowMode, RowNames, TableError, lift, lower};
 use crate::tensor::Tensor;
 use crate::worker::protocol::Version;
 use std::borrow::Cow;
@@ -63,9 +63,17 @@ impl LoweredRun {
         let mut rows = HashMap::new();
         for row in &table.rows {
             let known = row.constant.is_some() || plan.value(&row.names.quantized).is_some();
-            let names = if known { Some(&row.names) } else { again.row(&row.tensor).map(|row| &row.names) };
+            let moved = format!("{}_quantized", row.tensor);
+            let names = if known {
+                Some(row.names.clone())
+            } else if let Some(again) = again.row(&row.tensor) {
+                Some(again.names.clone())
+            } else {
+                // An operator that moves integers (Reshape, MaxPool) gives its result no pair of its own.
+                plan.value(&moved).is_some().then(|| RowNames { quantized: moved, ..row.names.clone() })
+            };
             if let Some(names) = names.filter(|_| row.enabled || row.constant.is_some()) {
-                rows.insert(row.tensor.clone(), Row { names: names.clone(), ..row.clone() });
+                rows.insert(row.tensor.clone(), Row { names, ..row.clone() });
             }
         }
         Ok(LoweredRun { plan, rows })
