@@ -36,6 +36,19 @@ await picture("overview-light", { colorScheme: "light" });
 await picture("layer-dark", { colorScheme: "dark", act: convolution });
 await picture("activations-light", { colorScheme: "light", act: maps });
 await picture("run-dark", { colorScheme: "dark", act: tab("Run") });
+await picture("playground-light", { colorScheme: "light", act: async (page) => {
+  await tab("Playground")(page);
+  await convolution(page);
+  await page.getByRole("spinbutton", { name: "Bits" }).fill("4");
+  await page.keyboard.press("Enter");
+  await page.getByText("1 edit").first().waitFor();
+} });
+await picture("evaluate-light", { colorScheme: "light", act: async (page) => {
+  await tab("Evaluate")(page);
+  await page.getByRole("spinbutton", { name: "Number of images" }).fill("500");
+  await page.getByRole("region", { name: "Evaluate", exact: true }).getByRole("button", { name: "Evaluate", exact: true }).click();
+  await page.getByRole("status", { name: "Evaluation progress" }).filter({ hasText: "500 images each" }).waitFor({ timeout: 120_000 });
+} });
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true };
 await picture("narrow-light", { ...phone, colorScheme: "light", act: tab("Run") });
 await picture("narrow-dark", { ...phone, colorScheme: "dark" });
