@@ -143,6 +143,7 @@ pub fn quantized(workspace: &Workspace) -> impl Iterator<Item = &ModelSummary> {
 impl Session {
     /// Links the playground's signals to the rest of the page, for the page's life.
     pub(super) fn link_playground(self) {
+        self.keep_before_leaving();
         self.follow_models();
         self.follow_table();
         self.follow_selection();
