@@ -18,8 +18,9 @@ const QUIET_MS: i32 = 300;
 const FOLLOW_EVERY_MS: f64 = 90.0;
 /// What took longer than this is measured again only when the user asks.
 const CHEAP_MS: f64 = 1500.0;
-/// A run longer than this makes a measurement too long to begin unasked.
-const QUICK_RUN_MS: f64 = 250.0;
+/// Where the errors of all layers take longer than this, findings are looked for only when the user asks: they try
+/// every row of the table.
+const FINDABLE_MS: f64 = 500.0;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,21 +243,22 @@ impl Session {
     fn measure_cheap(self) {
         let measures = self.playground.measures;
         let now = self.subject();
-        // Before there is a time to go by, the last run tells.
-        let run_ms = self.result.with_untracked(|result| {
-            let runs =
-                result.iter().flat_map(|result| &result.outcomes).filter_map(|outcome| outcome.result.as_ref().ok());
-            runs.map(|run| run.run_ms).fold(0.0, f64::max)
-        });
         let alone = measures.images().count == 1;
+        // What has not been measured yet goes by the errors of all layers, which come first.
+        let errors_ms = measures.taken(Measurement::LayerErrors).map(|(_, took_ms)| took_ms);
         for what in Measurement::UNASKED {
-            let cheap = match measures.taken(what) {
-                Some((subject, _)) if subject == now => continue,
-                Some((subject, took_ms)) => took_ms < CHEAP_MS && subject.scope == now.scope,
-                None => run_ms < QUICK_RUN_MS || what == Measurement::LayerErrors,
+            let most_ms = if what == Measurement::Findings { FINDABLE_MS } else { CHEAP_MS };
+            let unmeasured = match errors_ms {
+                Some(errors_ms) => alone && errors_ms < most_ms,
+                None => what == Measurement::LayerErrors,
             };
-            // Another number of images has been chosen by hand: what it costs is known only afterwards.
-            if cheap || (alone && run_ms < QUICK_RUN_MS) {
+            let cheap = match measures.taken(what) {
+                Some((subject, _)) if subject == now => false,
+                // On another number of images, chosen by hand: what it costs is known only afterwards.
+                Some((subject, took_ms)) if subject.scope == now.scope => took_ms < CHEAP_MS,
+                _ => unmeasured,
+            };
+            if cheap {
                 self.put_in_line(what, false);
             }
         }
@@ -298,11 +300,16 @@ impl Session {
             if playground.model.get_untracked() != Some(model) {
                 return;
             }
+            let answered = matches!(reply, Reply::Playground(_));
             if let Reply::Playground(reply) = reply {
                 measures.set(*reply, subject, true, platform::now_ms() - since_ms);
             }
             measures.line.update_value(|line| line.under_way = None);
             measures.running.set(None);
+            // Now there is a time to go by for the others.
+            if answered && what == Measurement::LayerErrors && subject == self.subject() {
+                self.measure_cheap();
+            }
             self.next_measurement();
         });
         measures.line.update_value(|line| {
