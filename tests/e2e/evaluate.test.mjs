@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { browserTest, download, readTable, root } from "./harness.mjs";
+import { browserTest, download, readTable } from "./harness.mjs";
 import { readNpy } from "./npz.mjs";
 import { settled, trySample } from "./sample.mjs";
+import { root } from "./server.mjs";
 
 const IMAGES = 300;
 /** wasm sums in another order than a native ONNX Runtime: a few predictions on the edge may differ. */

@@ -391,7 +391,7 @@ fn a_range_that_is_empty() {
 
 #[test]
 fn a_symmetric_type_on_one_sign() {
-    let middle = |row: &RowState| row.absorbed.is_some() && row.tensor.contains("activation_2");
+    let middle = |row: &RowState| row.absorbed.is_some() && row.tensor.contains("activation_6");
     let change = |row: &RowState| {
         let mut grid = row.grid.clone();
         // Twice as wide as the symmetric type needs: a fault that every image shows.

@@ -46,7 +46,7 @@ fn weights_only(quantized: &Quantized) -> Document {
     let changed = quantized.document.edit(|model| {
         for tensor in &mut model.graph.as_mut().unwrap().initializer {
             if let Some(seen) = seen.get(tensor.name()) {
-                *tensor = tensor_to_proto(&tensor.name().to_owned(), seen);
+                *tensor = tensor_to_proto(tensor.name(), seen);
             }
         }
     });

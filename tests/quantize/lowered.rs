@@ -10,13 +10,19 @@ const ON_PURPOSE: &[&str] = &["moves_operator_uint8"];
 
 #[test]
 fn the_file_of_quantize_static() {
-    let mut wrong = Vec::new();
+    let mut all = Vec::new();
     for Case { name, document, ranges, options, recorded } in cases() {
+        let mut wrong = Vec::new();
         let quantized = quantize(&document, &ranges, &options).unwrap();
+        // Where the codes reach beyond a Clip that is gone, lowering writes the Clip and says so; onnxruntime's file
+        // computes something else than the model it was made from.
+        let clipped: Vec<String> = (quantized.notes.iter())
+            .filter_map(|note| if let Note::ClampRemains { tensor } = note { Some(tensor.clone()) } else { None })
+            .collect();
         let file = match lower(&quantized.document, &quantized.table, options.format) {
             Ok(file) => file,
             Err(error) => {
-                wrong.push(format!("{name}: {error}"));
+                all.push(format!("{name}: {error}"));
                 continue;
             }
         };
@@ -48,8 +54,14 @@ fn the_file_of_quantize_static() {
         }
         let missing = theirs.keys().filter(|tensor| !ours.contains_key(*tensor));
         wrong.extend(missing.map(|tensor| format!("{name}: no {tensor}")));
+        let explained = |line: &String| {
+            clipped
+                .iter()
+                .any(|t| line.contains(&format!("{t}_Clip")) || line.contains(&format!(" {t}_QuantizeLinear ")))
+        };
+        all.extend(wrong.into_iter().filter(|line| !explained(line)));
     }
-    assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
+    assert!(all.is_empty(), "{} differences\n{}", all.len(), all.join("\n"));
 }
 
 #[test]

@@ -117,10 +117,13 @@ pub struct Case {
     pub recorded: Recorded,
 }
 
+/// Operator, domain, name, inputs, outputs.
+pub type RecordedNode = (String, String, String, Vec<String>, Vec<String>);
+
 /// What a quantized file holds.
 pub struct Recorded {
     /// Operator, domain, name, inputs, outputs.
-    pub nodes: Vec<(String, String, String, Vec<String>, Vec<String>)>,
+    pub nodes: Vec<RecordedNode>,
     /// Type, dims and values of the initializers that the float model does not have.
     pub initializers: BTreeMap<String, (String, Vec<usize>, Vec<f64>)>,
 }

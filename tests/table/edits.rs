@@ -67,7 +67,7 @@ fn what_cannot_be_is_refused_and_nothing_changes() {
     let mut session = Session::new(&dynamic);
     let row = dynamic.table.rows.iter().find(|row| row.constant.is_none()).unwrap();
     assert!(matches!(session.edit(&row.tensor, scale(1.0)), Err(GridError::Row(_))));
-    assert_eq!(session.edit(&row.tensor, Change::Enabled(false)).unwrap(), [row.tensor.clone()]);
+    assert_eq!(session.edit(&row.tensor, Change::Enabled(false)).unwrap(), std::slice::from_ref(&row.tensor));
 }
 
 #[test]

@@ -144,18 +144,14 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            Py::Dict(pairs) => {
-                if self.seen.insert(Rc::as_ptr(pairs).cast()) {
-                    for (key, value) in pairs.borrow().iter() {
-                        self.value(value, &join(path, &key_text(key)), depth + 1);
-                    }
+            Py::Dict(pairs) if self.seen.insert(Rc::as_ptr(pairs).cast()) => {
+                for (key, value) in pairs.borrow().iter() {
+                    self.value(value, &join(path, &key_text(key)), depth + 1);
                 }
             }
-            Py::List(items) => {
-                if self.seen.insert(Rc::as_ptr(items).cast()) {
-                    for (position, value) in items.borrow().iter().enumerate() {
-                        self.value(value, &join(path, &position.to_string()), depth + 1);
-                    }
+            Py::List(items) if self.seen.insert(Rc::as_ptr(items).cast()) => {
+                for (position, value) in items.borrow().iter().enumerate() {
+                    self.value(value, &join(path, &position.to_string()), depth + 1);
                 }
             }
             Py::Tuple(items) => {

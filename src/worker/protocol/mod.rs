@@ -135,6 +135,8 @@ pub struct Progress {
 
 /// A message from the page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+// Made once for an answer and moved once: a box around the largest would save nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum ToWorker {
     /// A request to be put in line.
     Ask(Request),

@@ -235,7 +235,9 @@ impl Plan {
             }
             return Ok(Part::Dequantize);
         }
+        let seen_outside = node.output_name(0).is_some_and(|output| self.external.contains(output));
         match reader.document.is_constant(stored) {
+            true if seen_outside => Err("a constant that is seen from outside keeps its own node".to_owned()),
             true => Ok(Part::DequantizeConstant(grid)),
             false => Err("its integers are made by no quantizing node".to_owned()),
         }

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn differences_have_a_sign() {
         assert_eq!(signed(0.0123, 3), "+0.012");
-        assert_eq!(signed(-3.14, 1), "−3.1");
+        assert_eq!(signed(-3.12, 1), "−3.1");
         assert_eq!(signed(-0.0001, 2), "0.00");
     }
 

@@ -150,11 +150,14 @@ fn layer(session: &Session, output: &str, row: Option<&Row>) -> Option<usize> {
     session.layers.get(output).or_else(|| session.layers.get(&row?.tensor)).copied()
 }
 
+/// What a branch's values become; `None` where it cannot be told.
+type Rounding<'a> = dyn Fn(&Row, &[f32]) -> Option<Vec<f32>> + 'a;
+
 /// Adds the image that the float version was run on last.
 fn add(float: &LivePlan, joins: &[Join], probes: &mut [Probe], sums: &mut [JoinSums]) -> Result<(), Problem> {
     for ((join, probe), sums) in joins.iter().zip(probes).zip(sums) {
         let smallest = join.branches.iter().filter_map(|(_, row)| Some(grid_of(row)?.0)).fold(f32::INFINITY, f32::min);
-        let mut joined = |round: &dyn Fn(&Row, &[f32]) -> Option<Vec<f32>>| -> Result<Option<Vec<f32>>, Problem> {
+        let mut joined = |round: &Rounding| -> Result<Option<Vec<f32>>, Problem> {
             for (value, row) in &join.branches {
                 let plan = float.plan();
                 let rounded = plan.seen_reals(value).and_then(|values| round(row, &values));

@@ -4,6 +4,9 @@ use super::{Parsed, Parser, Token};
 use crate::import::pytorch::script::ast::Expr;
 use std::rc::Rc;
 
+/// Positional and named arguments of a call.
+type Arguments = (Vec<Expr>, Vec<(Rc<str>, Expr)>);
+
 impl Parser {
     /// An expression, or several with commas: a tuple.
     pub(super) fn expression_list(&mut self) -> Parsed<Expr> {
@@ -154,7 +157,7 @@ impl Parser {
         }
     }
 
-    fn arguments(&mut self) -> Parsed<(Vec<Expr>, Vec<(Rc<str>, Expr)>)> {
+    fn arguments(&mut self) -> Parsed<Arguments> {
         let (mut positional, mut named) = (Vec::new(), Vec::new());
         while !self.take_sign(")") {
             let value = self.expression()?;
