@@ -72,6 +72,18 @@ pub struct Scope {
     pub count: usize,
 }
 
+impl Scope {
+    /// How many images there are to measure.
+    fn count(self) -> usize {
+        if self.source.is_some() { self.count.max(1) } else { 1 }
+    }
+
+    /// The same, to multiply a time by.
+    fn images(self) -> f64 {
+        self.count() as f64
+    }
+}
+
 /// What an answer was measured on: another subject makes it old.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
@@ -133,6 +145,8 @@ struct Line {
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
     id: Option<u32>,
+    what: Measurement,
+    asked: bool,
     subject: Subject,
     since_ms: f64,
 }
@@ -163,8 +177,8 @@ impl Measures {
 
     /// The images of the chosen scope.
     pub(super) fn images(&self) -> Images {
-        let Scope { source, count } = self.scope.get_untracked();
-        Images { source, first: 0, count: if source.is_some() { count.max(1) } else { 1 } }
+        let scope = self.scope.get_untracked();
+        Images { source: scope.source, first: 0, count: scope.count() }
     }
 
     /// Subject and time of an answer; `None` where there is none, or a part of one.
@@ -243,20 +257,20 @@ impl Session {
     fn measure_cheap(self) {
         let measures = self.playground.measures;
         let now = self.subject();
-        let alone = measures.images().count == 1;
+        // Time goes with the number of images.
+        let expected = |(subject, took_ms): (Subject, f64)| took_ms * now.scope.images() / subject.scope.images();
         // What has not been measured yet goes by the errors of all layers, which come first.
-        let errors_ms = measures.taken(Measurement::LayerErrors).map(|(_, took_ms)| took_ms);
+        let errors_ms = measures.taken(Measurement::LayerErrors).map(expected);
         for what in Measurement::UNASKED {
             let most_ms = if what == Measurement::Findings { FINDABLE_MS } else { CHEAP_MS };
             let unmeasured = match errors_ms {
-                Some(errors_ms) => alone && errors_ms < most_ms,
+                Some(errors_ms) => errors_ms < most_ms,
                 None => what == Measurement::LayerErrors,
             };
             let cheap = match measures.taken(what) {
                 Some((subject, _)) if subject == now => false,
-                // On another number of images, chosen by hand: what it costs is known only afterwards.
-                Some((subject, took_ms)) if subject.scope == now.scope => took_ms < CHEAP_MS,
-                _ => unmeasured,
+                Some(taken) => expected(taken) < CHEAP_MS,
+                None => unmeasured,
             };
             if cheap {
                 self.put_in_line(what, false);
@@ -267,6 +281,15 @@ impl Session {
 
     /// Measures what the user has asked for.
     pub fn measure(self, what: Measurement) {
+        // What was begun unasked gives way, and comes again afterwards.
+        let unasked = self.playground.measures.line.try_update_value(|line| {
+            let unasked = line.under_way.filter(|under_way| !under_way.asked && under_way.what != what)?;
+            line.waiting.push_back((unasked.what, false));
+            unasked.id
+        });
+        if let Some(id) = unasked.flatten() {
+            self.cancel_request(id);
+        }
         self.put_in_line(what, true);
         self.next_measurement();
     }
@@ -288,7 +311,7 @@ impl Session {
                 return None;
             }
             let (what, asked) = line.waiting.pop_front()?;
-            line.under_way = Some(UnderWay { id: None, subject, since_ms: platform::now_ms() });
+            line.under_way = Some(UnderWay { id: None, what, asked, subject, since_ms: platform::now_ms() });
             Some((what, asked))
         });
         let Some((what, asked)) = next.flatten() else { return };
@@ -395,6 +418,11 @@ impl Session {
         });
         self.end_measuring();
         self.playground.measures.scope.set(Scope { count, ..scope });
+        // Whoever chooses images wants to see them measured, however long it takes: it can be cancelled.
+        if self.result.with_untracked(Option::is_some) || scope.source.is_some() {
+            self.put_in_line(Measurement::LayerErrors, false);
+            self.next_measurement();
+        }
     }
 
     /// The data set that more than one image are taken from: that of the next run's input, else the first.
