@@ -148,6 +148,16 @@ impl Context<'_, '_> {
         }
     }
 
+    /// The mask that a call is given under a keyword, or that its input carries, as a value of booleans.
+    pub fn mask(&mut self, keyword: &str, input: &Value) -> Option<String> {
+        let Some(given) = self.keyword(keyword) else { return input.mask.clone() };
+        if given.dtype == DType::Bool {
+            return Some(given.name);
+        }
+        let to = i64::from(DType::Bool.to_onnx());
+        Some(self.node("Cast", &[&given.name], "mask", &[("to", to.into())]))
+    }
+
     /// The tensors that a call is given under a keyword, one or a list.
     pub fn keyword_list(&self, name: &str) -> Vec<Value> {
         let mut found = Vec::new();
