@@ -4,7 +4,7 @@ use super::config::Config;
 use super::lowering::Lowering;
 use super::stop::Stop;
 use super::topology::{Arg, Call, Layer, TensorRef};
-use super::value::{Layout, Value, permuted};
+use super::value::{Layout, Value};
 use super::weights::{Part, Scope};
 use crate::import::ImportError;
 use crate::onnx::Attr;
@@ -118,7 +118,7 @@ impl Context<'_, '_> {
 
     /// The permuted weight.
     pub fn permuted(tensor: &Tensor, axes: &[usize]) -> Result<Tensor, Stop> {
-        Ok(permuted(tensor, axes)?)
+        Ok(tensor.permuted(axes)?)
     }
 
     /// The only input.

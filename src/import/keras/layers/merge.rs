@@ -36,7 +36,7 @@ fn aligned(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> 
 }
 
 /// The shape of an elementwise result.
-fn broadcast(context: &Context, values: &[Value]) -> Result<Option<Vec<Option<usize>>>, Stop> {
+pub(super) fn broadcast(context: &Context, values: &[Value]) -> Result<Option<Vec<Option<usize>>>, Stop> {
     let Some(shapes) = values.iter().map(|value| value.shape.as_ref()).collect::<Option<Vec<_>>>() else {
         return Ok(None);
     };

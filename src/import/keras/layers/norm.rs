@@ -46,9 +46,8 @@ pub(super) fn batch(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value
     let moved = variance.iter().map(|variance| variance + epsilon).enumerate();
     // As tf2onnx folds, bit for bit.
     let divided: Vec<f32> = moved.clone().map(|(at, variance)| gamma_at(at) / variance.sqrt()).collect();
-    // As TensorFlow multiplies: by the reciprocal root, which it rounds once, give or take its last bit.
-    let scale: Vec<f32> =
-        moved.map(|(at, variance)| (1.0 / f64::from(variance).sqrt()) as f32 * gamma_at(at)).collect();
+    // As TensorFlow multiplies: by the reciprocal root.
+    let scale: Vec<f32> = moved.map(|(at, variance)| 1.0 / variance.sqrt() * gamma_at(at)).collect();
     let offset_of = |at: usize, mean: f32, scale: f32| {
         beta.as_ref().and_then(|beta| beta.get(at)).copied().unwrap_or(0.0) - mean * scale
     };
