@@ -2,7 +2,8 @@
 
 use super::limits::Budget;
 use super::{
-    Converted, ImportError, KerasOptions, Kind, Limits, TorchOptions, convert_keras, pytorch, safetensors, tflite,
+    Converted, ImportError, KerasOptions, Kind, LayerValues, Limits, TorchOptions, convert_keras, pytorch, safetensors,
+    tflite,
 };
 use crate::onnx::proto::StringStringEntryProto;
 use crate::onnx::{Document, OnnxError};
@@ -29,6 +30,8 @@ pub struct Original {
     pub bytes: Bytes,
     /// How it was converted.
     pub options: ConvertOptions,
+    /// The source's layers with the values that carry their outputs.
+    pub layer_of: Vec<LayerValues>,
 }
 
 /// A converted file.
@@ -95,10 +98,10 @@ pub(super) fn convert_within(
     if fold_batch_norm {
         let only = PrepareOptions { fold_constants: false, fold_batch_norm: true, infer_shapes: false };
         let prepared = prepare(&converted.document, &only).map_err(|error| unwritten(&error))?;
-        if !prepared.folded.is_empty() {
-            let (count, nodes) = (prepared.folded.len(), if prepared.folded.len() == 1 { "node" } else { "nodes" });
-            converted.notes.push(format!("{count} {nodes} of batch normalization are folded into the layers before."));
-        }
+        converted.notes.push(match prepared.folded.len() {
+            0 => "There is no batch normalization to fold.".to_owned(),
+            count => format!("Batch normalization is folded into the layers before it: {count} nodes fewer."),
+        });
         converted.document = prepared.document;
     }
     if kind != Kind::Onnx || fold_batch_norm {

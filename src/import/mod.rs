@@ -28,7 +28,7 @@ mod safetensors;
 mod source;
 pub mod tflite;
 
-pub use arrays::NamedArray;
+pub use arrays::{NamedArray, read_npz};
 pub use cifar::CIFAR10_CLASS_NAMES;
 pub use convert::{Conversion, ConvertOptions, Original, convert};
 pub use converted::{Converted, LayerValues, SourceTensor};

@@ -5,8 +5,8 @@ use super::folders::{self, Group, LoosePicture};
 use super::limits::Budget;
 use super::source::{base_name, clean_path, extension, is_litter, stem};
 use super::{
-    ConvertOptions, Dataset, Image, ImportError, Kind, Limits, NamedArray, Original, Picture, SourceFile, archive,
-    arrays, cifar, cifar_python, detect, names, npy,
+    ConvertOptions, Converted, Dataset, Image, ImportError, Kind, Limits, NamedArray, Original, Picture, SourceFile,
+    archive, arrays, cifar, cifar_python, detect, names, npy,
 };
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -172,8 +172,9 @@ impl<'a> Drop<'a> {
             Kind::Hdf5 | Kind::KerasZip | Kind::Tflite | Kind::TorchZip | Kind::TorchLegacy | Kind::Safetensors => {
                 let options = ConvertOptions::default();
                 let conversion = convert_within(kind, &bytes, &name, &options, &mut self.budget)?;
-                let original = Some(Original { kind, bytes, options });
-                let bytes = conversion.converted.document.encode().into();
+                let Converted { document, layer_of, .. } = conversion.converted;
+                let original = Some(Original { kind, bytes, options, layer_of });
+                let bytes = document.encode().into();
                 self.models.push(Opened::Model { name, bytes, original });
             }
             Kind::Empty | Kind::LfsPointer | Kind::WebPage | Kind::Text | Kind::Unknown => {

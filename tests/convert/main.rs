@@ -5,4 +5,5 @@
 mod keras;
 mod keras_damaged;
 mod keras_reference;
+mod page;
 mod support;
