@@ -148,7 +148,9 @@ impl Quantize {
             preprocess: None,
             calibration: self.method(),
             options: self.options(),
+            preset: None,
             fold: self.fold,
+            compare: false,
         };
         let (reply, file) = files::ask(&mut service, Request::Quantize(Box::new(order)), &job)?;
         job.finish();

@@ -24,6 +24,14 @@ fn list(files: Option<FileList>) -> Vec<PickedFile> {
     files.map(|file| PickedFile { path: file.name(), file }).collect()
 }
 
+/// A file of bytes that were made here, to be opened as if the user had picked it.
+pub fn file_of_bytes(name: &str, bytes: &[u8]) -> Result<PickedFile, PlatformError> {
+    let parts = Array::of1(&Uint8Array::from(bytes));
+    let file = File::new_with_u8_array_sequence(&parts, name);
+    let file = file.map_err(|thrown| PlatformError::refused("making a file", &thrown))?;
+    Ok(PickedFile { path: name.to_owned(), file })
+}
+
 /// Reads a whole file. Only in a worker: the page's own thread must not block.
 pub fn read_file(file: &File) -> Result<Vec<u8>, PlatformError> {
     let failed = |thrown: JsValue| PlatformError::refused("reading the file", &thrown);

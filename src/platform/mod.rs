@@ -23,9 +23,11 @@ pub use web_sys::{ClipboardEvent, DragEvent, Element, Event, HtmlInputElement, K
 
 pub use error::PlatformError;
 pub use fetch::fetch_file;
-pub use files::{PickedFile, files_of_drop, files_of_input, files_of_paste, read_file, read_text};
+pub use files::{PickedFile, file_of_bytes, files_of_drop, files_of_input, files_of_paste, read_file, read_text};
 pub use frame::Frame;
-pub use page::{click_element, core_count, focus_element, is_inside, is_open, is_typing, on_document_event};
+pub use page::{
+    click_element, core_count, focus_element, is_inside, is_open, is_typing, on_document_event, on_leaving,
+};
 pub use route::{on_route_change, replace_route, route};
 pub use scope::{install_panic_report, post_from_worker, serve_frames};
 pub use spawn::{WorkerEvent, WorkerHandle};

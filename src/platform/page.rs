@@ -16,6 +16,14 @@ pub fn on_document_event<E: JsCast + 'static>(kind: &str, handle: impl Fn(E) + '
     listener.forget();
 }
 
+/// Calls `handle` when the page is left or hidden, the last moment at which it can keep anything.
+pub fn on_leaving(handle: impl Fn() + 'static) {
+    let Some(window) = web_sys::window() else { return };
+    let listener = Closure::<dyn FnMut(Event)>::new(move |_: Event| handle());
+    let _ = window.add_event_listener_with_callback("pagehide", listener.as_ref().unchecked_ref());
+    listener.forget();
+}
+
 fn element(selector: &str) -> Option<HtmlElement> {
     let document = web_sys::window()?.document()?;
     document.query_selector(selector).ok().flatten()?.dyn_into().ok()

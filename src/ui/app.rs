@@ -4,7 +4,7 @@ use super::chart::{provide_appearance, provide_kept_views};
 use super::turns::focus_later;
 use super::views::{
     Drawer, DropTarget, EvaluateView, Header, Inspector, LayerView, Layers, Overview, PlaygroundView, Problems,
-    RunView, Shortcuts, StatusLine,
+    QuantizeView, RunView, Shortcuts, StatusLine,
 };
 use super::{Session, View, keyboard};
 use crate::platform;
@@ -54,6 +54,7 @@ pub fn App() -> impl IntoView {
                         View::Layer => view! { <LayerView /> }.into_any(),
                         View::Run => view! { <RunView /> }.into_any(),
                         View::Playground => view! { <PlaygroundView /> }.into_any(),
+                        View::Quantize => view! { <QuantizeView /> }.into_any(),
                         View::Evaluate => view! { <EvaluateView /> }.into_any(),
                     }}
                 </div>

@@ -2,6 +2,7 @@
 
 use super::error::CalibrationError;
 use super::histogram::HistogramSide;
+use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
 
 /// The range of real numbers that a tensor's integers shall represent.
@@ -99,6 +100,19 @@ impl CalibrationMethod {
     pub const MOVING_AVERAGE: Self = CalibrationMethod::MovingAverage { constant: 0.01, every: None };
     /// Least squared error for 8 bits.
     pub const SQUARED_ERROR: Self = CalibrationMethod::SquaredError { bins: 2048, steps: 255, symmetric: false };
+
+    /// All methods with their usual settings, for values of this stored type.
+    pub fn usual(dtype: DType, symmetric: bool) -> [Self; 6] {
+        let steps = dtype.bits().filter(|bits| *bits <= 16).map_or(255, |bits| (1u32 << bits) - 1);
+        [
+            Self::MinMax,
+            Self::MOVING_AVERAGE,
+            Self::ENTROPY,
+            Self::PERCENTILE,
+            Self::DISTRIBUTION,
+            CalibrationMethod::SquaredError { bins: 2048, steps, symmetric },
+        ]
+    }
 
     /// The method's name, for messages.
     pub fn name(&self) -> &'static str {

@@ -3,6 +3,7 @@
 mod evaluate;
 mod lifecycle;
 pub mod playground;
+pub mod quantize;
 mod query;
 mod selection;
 mod verbs;
@@ -15,6 +16,7 @@ use crate::problem::Problem;
 use crate::worker::{Client, InputChoice, Preprocess, RunResult, Semantics, Workspace};
 use leptos::prelude::*;
 use playground::Playground;
+use quantize::{Form, QuantizedHere};
 use std::rc::Rc;
 
 /// The running job, for the status line.
@@ -72,6 +74,10 @@ pub struct Session {
     pub opening: RwSignal<Vec<String>>,
     /// The last evaluation, running or ended.
     pub evaluation: RwSignal<Option<EvaluationState>>,
+    /// What is to be quantized, and how.
+    pub quantize_form: RwSignal<Form>,
+    /// The model that was quantized here last.
+    pub quantized: RwSignal<Option<QuantizedHere>>,
     evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
     /// The quantization table in hand.
     pub playground: Playground,
@@ -96,6 +102,8 @@ impl Session {
             preprocess: RwSignal::default(),
             opening: RwSignal::default(),
             evaluation: RwSignal::default(),
+            quantize_form: RwSignal::default(),
+            quantized: RwSignal::default(),
             evaluation_stop: StoredValue::new_local(None),
             playground: Playground::new(),
             client: StoredValue::new_local(None),

@@ -17,13 +17,16 @@ pub enum View {
     Run,
     /// The quantization table in hand.
     Playground,
+    /// From a float model to a quantized one.
+    Quantize,
     /// Accuracy on a data set.
     Evaluate,
 }
 
 impl View {
     /// All tabs in order.
-    pub const ALL: [View; 5] = [View::Overview, View::Layer, View::Run, View::Playground, View::Evaluate];
+    pub const ALL: [View; 6] =
+        [View::Overview, View::Layer, View::Run, View::Playground, View::Quantize, View::Evaluate];
 
     /// The tab's label.
     pub fn label(self) -> &'static str {
@@ -32,6 +35,7 @@ impl View {
             View::Layer => "Layer",
             View::Run => "Run",
             View::Playground => "Playground",
+            View::Quantize => "Quantize",
             View::Evaluate => "Evaluate",
         }
     }

@@ -2,6 +2,7 @@
 
 mod activations;
 mod channels;
+mod controls;
 mod distribution;
 mod dot;
 mod drop_target;
@@ -15,6 +16,7 @@ mod playground;
 mod predictions;
 mod preprocess;
 mod problems;
+mod quantize;
 mod ranges;
 mod run;
 mod shortcuts;
@@ -30,6 +32,7 @@ pub use layers::Layers;
 pub use overview::Overview;
 pub use playground::PlaygroundView;
 pub use problems::Problems;
+pub use quantize::QuantizeView;
 pub use run::RunView;
 pub use shortcuts::Shortcuts;
 pub use status::StatusLine;

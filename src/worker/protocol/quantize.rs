@@ -21,12 +21,16 @@ pub struct QuantizeOrder {
     pub calibration: CalibrationMethod,
     /// Everything else.
     pub options: QuantizeOptions,
+    /// The [`crate::quant::quantizer::Preset`] whose target completes the options for the model, by its id.
+    pub preset: Option<String>,
     /// Fold constants and batch norm first.
     pub fold: bool,
+    /// Find the ranges of all methods from the same pass, to compare them.
+    pub compare: bool,
 }
 
 /// Which images calibrate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CalibrationImages {
     /// The first ones, in order.
     First(usize),
@@ -37,7 +41,28 @@ pub enum CalibrationImages {
         /// Of the choice.
         seed: u64,
     },
+    /// These, by position from 0; positions that the data set does not have are left out.
+    Listed(Vec<usize>),
 }
+
+impl CalibrationImages {
+    /// Reads a list of positions: "0-99, 120, 130-139". `None` where it is no such list.
+    pub fn listed(text: &str) -> Option<Self> {
+        let mut all = Vec::new();
+        for part in text.split([',', ' ', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+            if last < first || last - first >= MOST_LISTED.saturating_sub(all.len()) {
+                return None;
+            }
+            all.extend(first..=last);
+        }
+        (!all.is_empty()).then_some(CalibrationImages::Listed(all))
+    }
+}
+
+/// Longest list of images.
+const MOST_LISTED: usize = 1_000_000;
 
 /// A quantized model; its file is in the blob.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,4 +73,31 @@ pub struct QuantizedFile {
     pub images: usize,
     /// What was folded, and what a reader of the result should know.
     pub notes: Vec<String>,
+    /// The calibration methods of `ranges`, the chosen one first.
+    pub methods: Vec<String>,
+    /// What each method makes of each tensor.
+    pub ranges: Vec<CalibratedTensor>,
+}
+
+/// The ranges of a tensor by several methods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedTensor {
+    /// The tensor.
+    pub tensor: String,
+    /// (low, high) by method; `None` where a method finds none.
+    pub ranges: Vec<Option<(f32, f32)>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CalibrationImages;
+
+    #[test]
+    fn a_list_of_images_is_read() {
+        let listed = |text: &str| CalibrationImages::listed(text);
+        assert_eq!(listed("3, 5-7 9"), Some(CalibrationImages::Listed(vec![3, 5, 6, 7, 9])));
+        for bad in ["", "a", "7-5", "1-", "0-99999999999", "-3"] {
+            assert_eq!(listed(bad), None, "{bad}");
+        }
+    }
 }

@@ -79,14 +79,21 @@ impl Session {
         if waiting == Some(false) {
             spawn_local(async move {
                 platform::sleep_ms(KEEP_AFTER_MS).await;
-                match keeping.try_update_value(|keeping| keeping.remove(&key)).flatten() {
-                    // Where storage is switched off or full, edits last as long as the page: the file export remains.
-                    Some(Some(list)) => drop(storage::remember(&key, &list)),
-                    Some(None) => storage::forget(&key),
-                    None => {}
+                if let Some(list) = keeping.try_update_value(|keeping| keeping.remove(&key)).flatten() {
+                    keep(&key, list.as_deref());
                 }
             });
         }
+    }
+
+    /// Keeps what still waits when the page is left.
+    pub(super) fn keep_before_leaving(self) {
+        let keeping = self.playground.keeping;
+        platform::on_leaving(move || {
+            for (key, list) in keeping.try_update_value(std::mem::take).unwrap_or_default() {
+                keep(&key, list.as_deref());
+            }
+        });
     }
 
     /// Applies a shared edit list.
@@ -121,5 +128,13 @@ impl Session {
         if let Some(model) = self.playground.model.get_untracked() {
             self.save(Request::Playground(PlaygroundRequest { model, ask }), label);
         }
+    }
+}
+
+/// Where storage is switched off or full, edits last as long as the page: the file export remains.
+fn keep(key: &str, list: Option<&str>) {
+    match list {
+        Some(list) => drop(storage::remember(key, list)),
+        None => storage::forget(key),
     }
 }
