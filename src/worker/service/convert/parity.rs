@@ -12,6 +12,9 @@ use std::collections::{HashMap, HashSet};
 /// What a file's own tensors, which no layer has as they are, stand under.
 const IN_FILE: &str = "in the file";
 
+/// Weights that rounding does not explain any more.
+const CLEARLY_APART: f64 = 1e-3;
+
 /// A model with the names that its weights have in its file.
 struct Side<'a> {
     model: &'a OpenModel,
@@ -100,6 +103,13 @@ impl Service {
             notes.push(format!(
                 "{turned} lie in another order: Keras and TensorFlow keep kernels as (height, width, in, out), ONNX and \
                  PyTorch as (out, in, height, width)."
+            ));
+        }
+        let apart = shared.iter().filter(|row| row.max_abs_difference.is_some_and(|most| most > CLEARLY_APART)).count();
+        if apart > 0 {
+            notes.push(format!(
+                "{apart} differ by more than {CLEARLY_APART:e}. Where one file has batch normalization folded into its kernels, \
+                 convert the others again with Fold batch norm and compare once more."
             ));
         }
         let alone = rows.len() - shared.len();
