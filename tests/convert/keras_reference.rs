@@ -20,7 +20,7 @@ fn converted(folder: &Path, fold_batch_norm: bool) -> Converted {
 }
 
 /// The first `count` test images as (count, 32, 32, 3), and their labels.
-fn images(folder: &Path, first: usize, count: usize) -> (Tensor, Vec<usize>) {
+pub fn images(folder: &Path, first: usize, count: usize) -> (Tensor, Vec<usize>) {
     const RECORD: usize = 3073;
     let bytes = file(&folder.join("cifar10/test_batch_head.bin"));
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());

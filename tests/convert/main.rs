@@ -6,4 +6,5 @@ mod keras;
 mod keras_damaged;
 mod keras_reference;
 mod page;
+mod recorded_keras;
 mod support;

@@ -36,13 +36,13 @@ impl Job for Cancelled {
 }
 
 /// A service with files open in it.
-struct Page {
+pub struct Page {
     service: Service,
     workspace: Workspace,
 }
 
 impl Page {
-    fn open(paths: &[PathBuf]) -> Self {
+    pub fn open(paths: &[PathBuf]) -> Self {
         let mut service = Service::default();
         let names = paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
         let contents = paths.iter().map(|path| file(path).to_vec());
@@ -69,12 +69,12 @@ impl Page {
         }
     }
 
-    fn card(&mut self, position: usize) -> quantscope::worker::ConversionCard {
+    pub fn card(&mut self, position: usize) -> quantscope::worker::ConversionCard {
         let ConvertReply::Card(card) = self.converted(ConvertRequest::Card(self.id(position)), None) else { panic!() };
         card
     }
 
-    fn outputs(&mut self, position: usize, recording: Vec<u8>) -> OutputCheck {
+    pub fn outputs(&mut self, position: usize, recording: Vec<u8>) -> OutputCheck {
         let request = ConvertRequest::CheckOutputs { model: self.id(position), recording: "recorded.npz".to_owned() };
         let ConvertReply::Outputs(check) = self.converted(request, Some(recording)) else { panic!() };
         check
@@ -372,4 +372,69 @@ fn the_reference_is_the_same_in_three_formats() {
     }
     let kernels = all.iter().filter(|row| row.role == "weight");
     assert!(kernels.clone().all(|row| row.equal_bits), "{:#?}", kernels.collect::<Vec<_>>());
+}
+
+/// An archive of arrays as `numpy.savez` writes it.
+fn recording(arrays: &[(String, quantscope::tensor::Tensor)]) -> Vec<u8> {
+    let arrays: Vec<_> = arrays.iter().map(|(key, tensor)| (key.as_str(), tensor)).collect();
+    quantscope::export::npz(&arrays, quantscope::export::Compression::Stored).unwrap().bytes
+}
+
+#[test]
+fn every_tensor_of_the_reference_equals_onnxruntimes() {
+    let Some(folder) = reference() else { return };
+    let activations = folder.join("expected/activations");
+    let arrays = crate::support::npz(&file(&activations.join("resnet8.npz")));
+    let index: serde_json::Value = serde_json::from_slice(&file(&activations.join("resnet8.json"))).unwrap();
+    let named = index["tensors"].as_array().unwrap().iter().map(|entry| {
+        let prefix = if entry["producer_op"].is_null() { "input:" } else { "output:" };
+        let text = |key: &str| entry[key].as_str().unwrap().to_owned();
+        (format!("{prefix}{}", text("tensor")), arrays[&text("key")].clone())
+    });
+    let named: Vec<_> = named.collect();
+    let mut page = Page::open(&[folder.join("models/resnet8.onnx")]);
+    let check = page.outputs(0, recording(&named));
+    let most = check.rows.iter().map(|row| row.difference.as_ref().unwrap().relative).fold(0.0, f64::max);
+    println!("{} tensors, at most {most:.1e} off, missing {:?}", check.rows.len(), check.missing);
+    assert!(check.rows.len() >= 38 && check.missing.is_empty(), "{:?}", check.missing);
+    assert_eq!(check.first_differing(page.card(0).tolerance), None, "{:#?}", check.rows);
+}
+
+/// Probabilities; Keras, ONNX Runtime and PyTorch agree within this much.
+const PROBABILITY: f64 = 2e-6;
+
+#[test]
+fn the_reference_equals_what_keras_recorded() {
+    let Some(folder) = reference() else { return };
+    let probabilities = quantscope::import::read_npy(&file(&folder.join("expected/probs64/keras.npy"))).unwrap();
+    let (images, _) = crate::keras_reference::images(&folder, 0, 64);
+    let arrays = [("input:input_1".to_owned(), images), ("output:dense".to_owned(), probabilities)];
+    for fold in [false, true] {
+        let mut page = Page::open(&[folder.join("models/pretrainedResnet.h5")]);
+        page.again(0, None, fold);
+        let check = page.outputs(0, recording(&arrays));
+        let found = check.rows[0].difference.as_ref().unwrap();
+        println!("folded {fold}: {:?}", found.metrics.max_abs);
+        assert!(found.metrics.max_abs.unwrap() <= PROBABILITY, "{found:?}");
+        assert_eq!(check.first_differing(page.card(0).tolerance), None);
+    }
+}
+
+/// What a file of each format says when its sizes are not to be believed; none takes the memory that it claims.
+#[test]
+fn damaged_files_of_every_format_leave_the_page_as_it_was() {
+    let mut page = Page::open(&[net("net.h5")]);
+    for name in ["net.h5", "net.keras", "net_state.pt", "net_script.pt", "net_fx.pt", "net.tflite"] {
+        let whole = file(&net(name)).to_vec();
+        for length in (1..whole.len()).step_by(1024) {
+            let part = whole[..length].to_vec();
+            let request = Request::Open { paths: vec![name.to_owned()] };
+            let attachments = vec![Attachment::new(move || Ok(part))];
+            let (reply, _) = block_on(page.service.answer(request, attachments, &Calm));
+            let Reply::Workspace(workspace) = reply else { panic!("{reply:?}") };
+            assert_eq!(workspace.models.len(), 1, "{name} cut at {length} opened as a model");
+            let [problem] = &workspace.problems[..] else { panic!("{name} cut at {length}: {:?}", workspace.problems) };
+            assert!(problem.file == name && !problem.advice.is_empty(), "{problem:?}");
+        }
+    }
 }
