@@ -25,8 +25,10 @@ pub struct RecordedModel<'a> {
     pub file: &'a str,
     /// Inputs: name, type, dims with `None` for open ones.
     pub inputs: Vec<(String, DType, Vec<Option<usize>>)>,
-    /// Whether values of 0 to 255 are usual rather than 0 to 1.
+    /// Whether values of 0 to 255 are usual rather than -1 to 1.
     pub pixels: bool,
+    /// The largest index that an embedding of the model has a row for; inputs are whole numbers up to it then.
+    pub most_index: Option<usize>,
 }
 
 /// Examples in a batch whose size is open.
@@ -39,7 +41,7 @@ pub fn recorder(recorder: Recorder, model: &RecordedModel) -> String {
     let inputs: Vec<String> = model
         .inputs
         .iter()
-        .map(|(name, dtype, shape)| format!("{}: {}", quoted(name), random(*dtype, shape, model.pixels)))
+        .map(|(name, dtype, shape)| format!("{}: {}", quoted(name), random(*dtype, shape, model)))
         .collect();
     let x = format!("x = {{{}}}  # or your own data", inputs.join(", "));
     let saved = format!("**{{\"{RECORDED_INPUT}\" + k: v for k, v in x.items()}}");
@@ -98,7 +100,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// numpy code for values of this type and shape.
-fn random(dtype: DType, shape: &[Option<usize>], pixels: bool) -> String {
+fn random(dtype: DType, shape: &[Option<usize>], model: &RecordedModel) -> String {
     let dims: Vec<String> = shape
         .iter()
         .enumerate()
@@ -108,11 +110,15 @@ fn random(dtype: DType, shape: &[Option<usize>], pixels: bool) -> String {
     let generator = "np.random.default_rng(0)";
     match dtype {
         DType::Bool => format!("{generator}.integers(0, 2, {shape}).astype(bool)"),
-        dtype if dtype.is_int() => format!("{generator}.integers(0, 100, {shape}).astype(\"{}\")", dtype.name()),
+        dtype if dtype.is_int() || model.most_index.is_some() => {
+            let name = if dtype.is_int() { dtype.name() } else { "float32" };
+            let end = model.most_index.unwrap_or(99).saturating_add(1);
+            format!("{generator}.integers(0, {end}, {shape}).astype(\"{name}\")")
+        }
         dtype => {
-            let most = if pixels { 255 } else { 1 };
+            let ends = if model.pixels { "0, 255" } else { "-1, 1" };
             let name = if matches!(dtype, DType::Float64 | DType::Float16) { dtype.name() } else { "float32" };
-            format!("{generator}.uniform(0, {most}, {shape}).astype(\"{name}\")")
+            format!("{generator}.uniform({ends}, {shape}).astype(\"{name}\")")
         }
     }
 }
@@ -124,16 +130,15 @@ mod tests {
     #[test]
     fn three_lines_that_quote_what_the_file_says() {
         let inputs = vec![("in\"put\n".to_owned(), DType::Float32, vec![None, Some(4)])];
-        let model = RecordedModel { file: "a\\b.h5", inputs, pixels: false };
+        let model = RecordedModel { file: "a\\b.h5", inputs, pixels: false, most_index: None };
         for kind in [Recorder::Keras, Recorder::Torch, Recorder::TorchScript, Recorder::Tflite, Recorder::OnnxRuntime] {
             let code = recorder(kind, &model);
             assert_eq!(code.lines().count(), 3, "{code}");
             assert!(code.contains(r#""a\\b.h5""#) && code.contains(r#""in\"put\U0000000a""#), "{code}");
-            assert!(code.contains("uniform(0, 1, (4, 4))"), "{code}");
+            assert!(code.contains("uniform(-1, 1, (4, 4))"), "{code}");
         }
-        assert_eq!(
-            random(DType::Int64, &[Some(2)], true),
-            "np.random.default_rng(0).integers(0, 100, (2,)).astype(\"int64\")"
-        );
+        let words = RecordedModel { file: "", inputs: Vec::new(), pixels: true, most_index: Some(8) };
+        let expected = "np.random.default_rng(0).integers(0, 9, (2,)).astype(\"int64\")";
+        assert_eq!(random(DType::Int64, &[Some(2)], &words), expected);
     }
 }

@@ -20,6 +20,11 @@ fn is_old(name: &str) -> bool {
     name.contains(".k1.") || name.contains(".k2.")
 }
 
+/// What Keras 3.15 does not run itself: channels first on a CPU, and .h5 files with functions or normalized axes that it
+/// does not read back.
+const KERAS_FAILS: [&str; 5] =
+    ["channels_first_h5", "channels_first_keras", "functions_h5", "layer_norm_h5", "masks_h5"];
+
 #[test]
 fn every_layer_of_every_model_equals_keras() {
     let Some(python) = python() else { return };
@@ -63,5 +68,6 @@ fn every_layer_of_every_model_equals_keras() {
     println!("{} models, {count} layers", cases.len());
     failed.iter().for_each(|(name, why)| println!("not recorded: {name}: {why}"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(failed.is_empty(), "{} of {} models", failed.len(), cases.len());
+    let unexpected: Vec<_> = failed.keys().filter(|name| !KERAS_FAILS.contains(&name.as_str())).collect();
+    assert!(unexpected.is_empty() && count > 500, "{unexpected:?} of {} models, {count} layers", cases.len());
 }

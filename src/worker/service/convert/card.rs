@@ -6,7 +6,7 @@ use crate::analysis::LAYER_TOLERANCE;
 use crate::export::pytorch::quantized_notes;
 use crate::export::{RecordedModel, Recorder, recorder};
 use crate::import::{ConvertOptions, Kind, OLDEST_KERAS_OPSET};
-use crate::onnx::{Dim, NEWEST_OPSET};
+use crate::onnx::{Dim, NEWEST_OPSET, NodeExt};
 use crate::tensor::DType;
 use crate::worker::protocol::{ConversionCard, ModelId};
 
@@ -62,6 +62,23 @@ fn recorded(model: &OpenModel) -> RecordedModel<'_> {
         let dims = shape.iter().map(Dim::known).collect();
         (input.name().to_owned(), model.facts.dtype(input.name()).unwrap_or(DType::Float32), dims)
     });
+    let is_image = |input: &(String, DType, Vec<Option<usize>>)| input.2.len() == 4;
+    let inputs: Vec<_> = inputs.collect();
+    let pixels = model.summary.preprocess.is_some() && inputs.first().is_some_and(is_image);
     let file = model.summary.file.split(" (").next().unwrap_or_default();
-    RecordedModel { file, inputs: inputs.collect(), pixels: model.summary.preprocess.is_some() }
+    RecordedModel { file, inputs, pixels, most_index: most_index(model) }
+}
+
+/// The largest index that every constant table of the model has, which is what words and categories may be; `None` without
+/// such a table.
+fn most_index(model: &OpenModel) -> Option<usize> {
+    let tables = model.document.graph().node.iter().filter(|node| {
+        node.op_type() == "Gather" && node.int("axis").unwrap_or(0) == 0 && node.domain_name().is_empty()
+    });
+    let rows = tables.filter_map(|node| {
+        let table = model.document.constant_proto(node.input_name(0)?)?;
+        // Lists of dims are looked up in too.
+        usize::try_from(*table.dims.first()?).ok().filter(|_| table.dims.len() > 1)
+    });
+    rows.min().and_then(|rows| rows.checked_sub(1))
 }

@@ -218,6 +218,10 @@ impl Names {
         if let Some(found) = self.layers.get(key).and_then(|value| there(value)).or_else(|| there(key)) {
             return Some(found);
         }
+        // The whole module, as hooks see it.
+        if key.is_empty() {
+            return there(self.outputs.first()?);
+        }
         let number =
             key.strip_prefix("output_").or_else(|| key.strip_prefix("out_")).and_then(|text| text.parse().ok());
         if let Some(found) = number.and_then(|number: usize| there(self.outputs.get(number)?)) {
