@@ -1,6 +1,7 @@
 //! Which of some arrays are images, which are labels, and which are just arrays.
 
-use super::{Dataset, ImportError, Pixels, Store};
+use super::limits::{Budget, Limits};
+use super::{Dataset, ImportError, Pixels, Store, archive};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -12,6 +13,19 @@ pub struct NamedArray {
     pub name: String,
     /// Its values.
     pub tensor: Tensor,
+}
+
+/// Reads every array of an .npz file, in the archive's order, within the limits. Fails on the first member that is none.
+pub fn read_npz(bytes: &Bytes, limits: &Limits) -> Result<Vec<NamedArray>, ImportError> {
+    let members = archive::unzip(bytes, &mut Budget::new(limits));
+    if let Some(error) = members.errors.into_iter().next() {
+        return Err(error);
+    }
+    let read = |member: super::SourceFile| {
+        let name = member.path.strip_suffix(".npy").unwrap_or(&member.path).to_owned();
+        Ok(NamedArray { name, tensor: super::read_npy(&member.bytes)? })
+    };
+    members.files.into_iter().map(read).collect()
 }
 
 /// Words for samples, and the words that their labels go by: `x_train` belongs to `y_train`.

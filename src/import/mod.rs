@@ -8,6 +8,7 @@ mod archive;
 mod arrays;
 mod cifar;
 mod cifar_python;
+mod convert;
 mod converted;
 mod dataset;
 mod detect;
@@ -29,8 +30,9 @@ mod store;
 mod streamed;
 pub mod tflite;
 
-pub use arrays::NamedArray;
+pub use arrays::{NamedArray, read_npz};
 pub use cifar::CIFAR10_CLASS_NAMES;
+pub use convert::{Conversion, ConvertOptions, Original, convert};
 pub use converted::{Converted, LayerValues, SourceTensor};
 pub use dataset::{Dataset, ImageSize, Pixels};
 pub use detect::{Kind, detect};

@@ -3,6 +3,7 @@
 //! A `JsValue` never leaves this module: failures become a [`PlatformError`].
 
 pub mod canvas;
+mod clipboard;
 pub mod download;
 mod error;
 mod fetch;
@@ -21,6 +22,7 @@ mod time;
 /// Types of events and elements, for the page's handlers.
 pub use web_sys::{ClipboardEvent, DragEvent, Element, Event, File, HtmlInputElement, KeyboardEvent};
 
+pub use clipboard::copy_text;
 pub use error::PlatformError;
 pub use fetch::fetch_file;
 pub use files::{

@@ -1,7 +1,8 @@
 //! Several workers, each with the same files open and an engine of its own.
 
 use super::client::{Client, ClientError};
-use super::protocol::{ModelSummary, Reply, Request, SourceSummary, Workspace};
+use super::protocol::{ConvertRequest, ModelSummary, Reply, Request, SourceSummary, Workspace};
+use crate::import::ConvertOptions;
 use crate::platform::PickedFile;
 use std::rc::Rc;
 
@@ -14,7 +15,11 @@ pub struct Member {
 
 impl Member {
     /// Starts a worker and opens the files, batch by batch as they were opened in the first one.
-    pub async fn start(batches: &[Vec<PickedFile>]) -> Result<Self, ClientError> {
+    /// `conversions` are the models that were converted again since: file, SHA-256 before, options.
+    pub async fn start(
+        batches: &[Vec<PickedFile>],
+        conversions: &[(String, String, ConvertOptions)],
+    ) -> Result<Self, ClientError> {
         let client = Client::start(|_, _| {}, |_| {})?;
         let mut workspace = Workspace::default();
         for batch in batches {
@@ -22,6 +27,15 @@ impl Member {
             let (_, answer) = client.ask(Request::Open { paths }, batch);
             if let Reply::Workspace(opened) = answer.await?.reply {
                 workspace = opened;
+            }
+        }
+        for (file, sha256, options) in conversions {
+            let same = |model: &&ModelSummary| model.file == *file && model.sha256 == *sha256;
+            let Some(model) = workspace.models.iter().find(same).map(|model| model.id) else { continue };
+            let order = Request::Convert(ConvertRequest::Again { model, options: *options });
+            let (_, answer) = client.ask(order, &[]);
+            if let Reply::Workspace(converted) = answer.await?.reply {
+                workspace = converted;
             }
         }
         Ok(Member { client, workspace })

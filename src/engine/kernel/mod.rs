@@ -12,6 +12,7 @@ pub(crate) mod linear;
 mod pool;
 mod recurrent;
 mod softmax;
+mod softplus;
 
 use super::integer;
 use super::lower::FlatNode;
@@ -121,6 +122,7 @@ pub(crate) fn build(flat: &FlatNode, semantics: Semantics) -> Result<Box<dyn Ker
         ("", "AveragePool") => pool::average(flat),
         ("", "GlobalAveragePool") => Ok(Box::new(pool::global_average)),
         ("", "Softmax" | "LogSoftmax") => Ok(Box::new(softmax::Softmax::new(node, flat.opset))),
+        ("", "Softplus") => Ok(Box::new(softplus::softplus)),
         ("", "LSTM" | "GRU" | "RNN") => Ok(Box::new(recurrent::Recurrent::new(node)?)),
         ("com.microsoft", _) => fused::build(flat),
         _ => Ok(Box::new(TractNode::new(flat)?)),

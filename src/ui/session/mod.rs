@@ -1,5 +1,6 @@
 //! What the page knows (signals) and what a user can do (verbs).
 
+mod convert;
 mod evaluate;
 mod lifecycle;
 pub mod playground;
@@ -8,6 +9,7 @@ mod query;
 mod selection;
 mod verbs;
 
+pub use convert::Conversion;
 pub use evaluate::EvaluationState;
 pub use selection::{Selection, View};
 
@@ -79,6 +81,8 @@ pub struct Session {
     /// The model that was quantized here last.
     pub quantized: RwSignal<Option<QuantizedHere>>,
     evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
+    /// What the Convert tab shows.
+    pub conversion: Conversion,
     /// The quantization table in hand.
     pub playground: Playground,
     client: StoredValue<Option<Rc<Client>>, LocalStorage>,
@@ -105,6 +109,7 @@ impl Session {
             quantize_form: RwSignal::default(),
             quantized: RwSignal::default(),
             evaluation_stop: StoredValue::new_local(None),
+            conversion: Conversion::new(),
             playground: Playground::new(),
             client: StoredValue::new_local(None),
             opened: StoredValue::new_local(Vec::new()),

@@ -1,9 +1,11 @@
 //! What the page and the worker say to each other.
 
+mod convert;
 mod evaluate;
 mod playground;
 mod quantize;
 
+pub use convert::*;
 pub use evaluate::*;
 pub use playground::*;
 pub use quantize::*;
@@ -67,6 +69,8 @@ pub enum Request {
     Evaluate(EvaluateOrder),
     /// Something about a quantization table.
     Playground(PlaygroundRequest),
+    /// Something about conversion.
+    Convert(ConvertRequest),
 }
 
 /// The answer to a [`Request`]. Large bytes travel beside it as a blob.
@@ -101,6 +105,8 @@ pub enum Reply {
     Scores(Scores),
     /// Answer to `Playground`.
     Playground(Box<PlaygroundReply>),
+    /// Answer to `Convert`.
+    Converted(Box<ConvertReply>),
     /// It could not be done; nothing that was open is lost.
     Failed(Vec<Problem>),
     /// The user cancelled it.

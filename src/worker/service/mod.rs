@@ -6,6 +6,7 @@
 mod activation;
 mod align;
 mod card;
+mod convert;
 mod distribution;
 mod evaluate;
 mod exports;
@@ -158,6 +159,7 @@ impl Service {
             Request::Quantize(order) => self.quantize(*order, job).await,
             Request::Evaluate(order) => self.evaluate(order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
+            Request::Convert(request) => self.convert(request, attachments, job).await,
         };
         match answered {
             Ok(answer) => answer,

@@ -78,11 +78,12 @@ impl Service {
     fn take(&mut self, content: Opened) -> Result<(), Problem> {
         let id = self.fresh_id();
         match content {
-            Opened::Model { name, bytes } => {
+            Opened::Model { name, bytes, original } => {
                 let display = self.unused_name(&name);
                 let model =
                     OpenModel::open(id, display, &name, bytes, &|location| side_file(&self.side_files, location));
-                self.models.push(model.map_err(|error| error.problem(&name))?);
+                let model = model.map_err(|error| error.problem(&name))?;
+                self.models.push(OpenModel { original, ..model });
             }
             Opened::Dataset(set) => {
                 self.sources.push(OpenSource { id, name: set.name.clone(), content: Content::Dataset(*set) });
