@@ -49,7 +49,8 @@ impl Extract {
         let mut service = Service::default();
         let workspace = files::open(&mut service, std::slice::from_ref(&self.model), &job)?;
         job.finish();
-        let document = workspace.models.first().and_then(|model| service.document(model.id));
+        let models = files::models(&workspace, std::slice::from_ref(&self.model))?;
+        let document = models.first().and_then(|model| service.document(model.id));
         let document = document.ok_or_else(|| vec![files::internal("an opened model is not there")])?;
         let operations = Operations {
             model_path: self.model.display().to_string(),
