@@ -92,7 +92,16 @@ impl Convert {
             Opened::Model { bytes, .. } => Some(bytes),
             _ => None,
         });
-        let Some(bytes) = model else { return Err(problems) };
+        let nothing = || Problem {
+            file: name.to_owned(),
+            place: "the file".to_owned(),
+            found: "no model".to_owned(),
+            expected: "a .h5, .keras, .pt, .safetensors, .tflite or .onnx file".to_owned(),
+            advice: "Give the model's own file.".to_owned(),
+        };
+        let Some(bytes) = model else {
+            return Err(if problems.is_empty() { vec![nothing()] } else { problems });
+        };
         let document = Document::decode(bytes).map_err(|error| vec![error.problem(name)])?;
         let notes = document.proto().metadata_props.iter().filter(|entry| entry.key() == "note");
         let notes = notes.map(|entry| entry.value().to_owned()).collect();

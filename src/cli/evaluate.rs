@@ -38,7 +38,7 @@ pub struct Evaluate {
     #[arg(long)]
     threads: Option<usize>,
     /// Exit with 3 where a model is more than this many points below the first.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     max_drop: Option<f64>,
     /// Exit with 3 where a model is under this accuracy in percent.
     #[arg(long)]

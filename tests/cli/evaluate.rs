@@ -45,7 +45,8 @@ fn the_sample_is_right_as_often_as_with_onnxruntime() {
         println!("{name}: {correct} of {COUNT}, recorded {wanted}");
         assert!((correct - wanted).abs() <= if name == "float" { 0 } else { FLIPS }, "{name}: {correct} {wanted}");
         assert_eq!(overall["total"], COUNT);
-        assert_eq!(overall["accuracy"].as_f64().unwrap(), correct as f64 / COUNT as f64);
+        // A reader of JSON may be off in the last bit.
+        assert!((overall["accuracy"].as_f64().unwrap() - correct as f64 / COUNT as f64).abs() < 1e-12);
         assert_eq!(model["schema_version"], 1);
         assert_eq!(model["backend"], "quantscope simulate");
         assert!(model["data"].as_str().unwrap().contains("test_batch.bin"));

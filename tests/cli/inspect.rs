@@ -107,4 +107,5 @@ fn extracted_operations_have_the_fields_of_the_original_project() {
         assert!(found["operations"][0].get(key).is_some(), "{key}");
     }
     assert_eq!(kinds(&found), kinds(&recorded));
+    assert_eq!(found["summary"], recorded["summary"]);
 }

@@ -112,6 +112,9 @@ impl Service {
             study.free_activations()?;
             let mut waves = Vec::new();
             for batch in group.chunks(study.batch) {
+                if !job.checkpoint("Measuring bit widths", done, total).await {
+                    return Err(Failure::Cancelled);
+                }
                 let inputs = self.batch(study, items.source, batch)?;
                 waves.push(study.column.live.depart(&inputs).map_err(|error| failed(&study.file, error))?);
             }

@@ -50,6 +50,9 @@ impl Service {
         let failed = |study: &Study, error: EngineError| Failure::from(error.problem(&study.file));
         let mut waves: Vec<Wave> = Vec::new();
         for batch in items.chunks(study.batch) {
+            if !job.checkpoint("Correcting biases", 0, items.len()).await {
+                return Err(Failure::Cancelled);
+            }
             let inputs = self.batch(study, images.source, batch)?;
             let wave = study.column.live.depart(&inputs);
             waves.push(wave.map_err(|error| failed(study, error))?);
