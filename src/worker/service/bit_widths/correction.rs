@@ -12,26 +12,32 @@ use std::collections::BTreeMap;
 impl Service {
     /// Makes the network with weights of so many bits the present one.
     pub(super) async fn take_column(&self, study: &mut Study, bits: Option<u8>, job: &impl Job) -> Result<(), Failure> {
-        if study.column.bits == bits {
+        if study.column.ready && study.column.bits == bits {
             return Ok(());
         }
-        if let (Some(images), None) = (study.setting.correction, &study.float_means) {
-            let float = study.plan_with(&study.document, None)?;
-            study.column = Column { bits: None, live: float, ranges: None };
-            let means = self.means(study, images, false, job).await?.0;
-            study.float_means = Some(means);
-        }
-        let live = study.plan_with(&study.document, bits)?;
-        study.column = Column { bits, live, ranges: None };
         if let (Some(images), Some(_)) = (study.setting.correction, bits) {
-            // A cancel in the middle must not leave weights that are not corrected yet.
-            study.column.bits = None;
-            let additions = self.means(study, images, true, job).await?.1;
-            let (document, _) = add_to_biases(&study.document, &additions)
-                .map_err(|error| study.refused("correcting biases", error.to_string(), "biases that can be changed"))?;
-            let live = study.plan_with(&document, bits)?;
-            study.column = Column { bits, live, ranges: None };
+            if study.float_means.is_none() {
+                let live = study.plan_with(&study.document, None)?;
+                study.column = Column { bits: None, ready: true, live };
+                study.float_means = Some(self.means(study, images, false, job).await?.0);
+            }
+            if !study.additions.contains_key(&bits) {
+                let live = study.plan_with(&study.document, bits)?;
+                study.column = Column { bits, ready: false, live };
+                let additions = self.means(study, images, true, job).await?.1;
+                study.additions.insert(bits, additions);
+            }
         }
+        let live = match study.additions.get(&bits) {
+            Some(additions) => {
+                let (document, _) = add_to_biases(&study.document, additions).map_err(|error| {
+                    study.refused("correcting biases", error.to_string(), "biases that can be changed")
+                })?;
+                study.plan_with(&document, bits)?
+            }
+            None => study.plan_with(&study.document, bits)?,
+        };
+        study.column = Column { bits, ready: true, live };
         Ok(())
     }
 

@@ -14,7 +14,7 @@ impl Service {
         images: FirstImages,
         job: &impl Job,
     ) -> Result<(), Failure> {
-        if study.column.ranges.is_some() {
+        if study.ranges.contains_key(&study.column.bits) {
             return Ok(());
         }
         let items = self.first_images(study, images)?;
@@ -34,7 +34,7 @@ impl Service {
                 reached.extend(range.map(|range| (name.clone(), range)));
             }
         }
-        study.column.ranges = Some(reached);
+        study.ranges.insert(study.column.bits, reached);
         Ok(())
     }
 

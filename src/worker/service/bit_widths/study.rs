@@ -33,15 +33,20 @@ pub struct Study {
     together: Option<usize>,
     /// Of the layers' channels, in the float network.
     pub(super) float_means: Option<ChannelMeans>,
+    /// What is added to biases, by bits of weights.
+    pub(super) additions: BTreeMap<Option<u8>, BTreeMap<String, Vec<f64>>>,
+    /// What the activations reach on the calibration images, by bits of weights.
+    pub(super) ranges: BTreeMap<Option<u8>, Reached>,
     pub(super) column: Column,
 }
 
 /// The network with weights of some number of bits.
 pub(super) struct Column {
+    /// How many; `None` is float.
     pub bits: Option<u8>,
+    /// Whether its biases are what they are to be: a cancel may come between.
+    pub ready: bool,
     pub live: LivePlan,
-    /// What the activations reach on the calibration images.
-    pub ranges: Option<Reached>,
 }
 
 impl Service {
@@ -71,7 +76,7 @@ impl Service {
         rounded.activations.sort_by_key(|name| live.stage_of(name));
         rounded.layers.sort_by_key(|layer| live.stage_of(&layer.output));
         let values = rounded.weights.iter().filter_map(|weight| constant(&weight.tensor)).collect();
-        let column = Column { bits: None, live, ranges: None };
+        let column = Column { bits: None, ready: true, live };
         let mut study = Study {
             setting: order.setting.clone(),
             file,
@@ -81,6 +86,8 @@ impl Service {
             batch: 1,
             together: None,
             float_means: None,
+            additions: BTreeMap::new(),
+            ranges: BTreeMap::new(),
             column,
         };
         study.batch = self.batch_size(&mut study, model)?;
@@ -121,7 +128,7 @@ impl Study {
 
     /// Rounds every activation over its calibrated range.
     pub(super) fn round_calibrated(&mut self, bits: u8) -> Result<(), Problem> {
-        let ranges = self.column.ranges.clone().unwrap_or_default();
+        let ranges = self.ranges.get(&self.column.bits).cloned().unwrap_or_default();
         for name in self.rounded.activations.clone() {
             // A tensor that was never finite is rounded to nothing but 0.
             self.round(&name, ranges.get(&name).copied().unwrap_or_default(), bits)?;
