@@ -5,3 +5,4 @@
 mod reference;
 mod sample;
 mod support;
+mod waves;
