@@ -28,6 +28,9 @@ impl Service {
                 study.additions.insert(bits, additions);
             }
         }
+        if !job.checkpoint("Measuring bit widths", 0, 1).await {
+            return Err(Failure::Cancelled);
+        }
         let live = match study.additions.get(&bits) {
             Some(additions) => {
                 let (document, _) = add_to_biases(&study.document, additions).map_err(|error| {

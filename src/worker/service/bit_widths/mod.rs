@@ -20,6 +20,10 @@ impl Service {
             Some(study) => study,
             None => self.begin_study(&order)?,
         };
+        // Making plans takes a while: a cancel is seen before and after it.
+        if !job.checkpoint("Measuring bit widths", 0, order.count.max(1)).await {
+            return Err(Failure::Cancelled);
+        }
         let counted = self.cell(&mut study, &order, job).await;
         self.study = Some(study);
         Ok((Reply::BitWidths(counted?), None))
