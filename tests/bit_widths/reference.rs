@@ -51,12 +51,9 @@ impl Study {
         let compared: Vec<_> = cells
             .iter()
             .filter(|((weights, activations), _)| {
-                // A spread: the diagonal, and the corners.
-                let ends = |bits: &Option<u8>| matches!(bits, Some(4 | 8));
-                all || weights.is_none()
-                    || activations.is_none()
-                    || weights == activations
-                    || (ends(weights) && ends(activations))
+                // A spread: fewest and most bits, the middle, and few weight bits with many activation bits.
+                let spread = [(4, 4), (4, 8), (6, 6), (8, 8)];
+                all || weights.zip(*activations).is_none_or(|pair| spread.contains(&pair))
             })
             .collect();
         for ((weights, activations), wanted) in &compared {

@@ -3,6 +3,7 @@
 use super::frame;
 use super::{Anchor, Mark, Rect, Scene, Shape, Stroke, at};
 use crate::chart::axis::{AxisMap, Scale};
+use crate::chart::color::Color;
 use crate::chart::data::Heatmap;
 use crate::chart::format;
 use crate::chart::theme::{LABEL_SIZE_PX, TICK_SIZE_PX, Theme};
@@ -12,9 +13,11 @@ use crate::chart::view::Viewport;
 const NUMBER_PX: (f64, f64) = (34.0, 15.0);
 /// Between cells.
 const GAP_PX: f64 = 1.0;
+const BLACK: Color = Color::hex(0);
+const WHITE: Color = Color::hex(0xff_ff_ff);
 /// Lowest contrast of a number with its cell, by WCAG's formula for text.
 #[cfg(test)]
-pub const CONTRAST: f64 = 4.5;
+const CONTRAST: f64 = 4.5;
 
 pub fn layout(map: &Heatmap, viewport: &Viewport, theme: &Theme) -> Scene {
     let (columns, rows) = (map.columns.len(), map.rows.len());
@@ -76,8 +79,8 @@ fn cell(shapes: &mut Vec<Shape>, map: &Heatmap, index: usize, area: &Rect, theme
     let stroke = strong.then(|| Stroke::solid(theme.accent, 2.0));
     shapes.push(Shape::Rect { rect, fill: Some(fill), stroke, radius_px: 2.0 });
     if rect.width >= NUMBER_PX.0 && rect.height >= NUMBER_PX.1 {
-        // Whichever of ink and paper is easier to read there.
-        let color = if theme.ink.contrast(fill) >= theme.panel.contrast(fill) { theme.ink } else { theme.panel };
+        // Whichever is easier to read there; the theme's own ink and paper are too near to the ramp's middle.
+        let color = if BLACK.contrast(fill) >= WHITE.contrast(fill) { BLACK } else { WHITE };
         let text = format!("{value:.*}", map.decimals);
         let middle = at(rect.x + rect.width / 2.0, rect.y + rect.height / 2.0);
         shapes.push(Shape::Text { at: middle, text, color, size_px: LABEL_SIZE_PX, strong, anchor: Anchor::Middle });
@@ -132,7 +135,7 @@ mod tests {
         for theme in [Theme::LIGHT, Theme::DARK] {
             for share in 0..=100 {
                 let fill = theme.sequential_at(f64::from(share) / 100.0);
-                let contrast = theme.ink.contrast(fill).max(theme.panel.contrast(fill));
+                let contrast = BLACK.contrast(fill).max(WHITE.contrast(fill));
                 assert!(contrast >= CONTRAST, "{share} %: {contrast}");
             }
         }
