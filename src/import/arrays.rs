@@ -1,6 +1,6 @@
 //! Which of some arrays are images, which are labels, and which are just arrays.
 
-use super::{Dataset, ImportError, Pixels};
+use super::{Dataset, ImportError, Pixels, Store};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -130,21 +130,26 @@ pub(super) fn channels_at(dims: &[usize]) -> Option<ChannelsAt> {
     }
 }
 
+/// Images of 8-bit numbers with these dims; without channels only where they are `labelled`.
+pub(super) fn image_pixels(sample: &[usize], bytes: Store, labelled: bool) -> Option<Pixels> {
+    match (sample, channels_at(sample)) {
+        (&[height, width, channels], Some(ChannelsAt::Last)) => {
+            Some(Pixels::Interleaved { height, width, channels, bytes })
+        }
+        (&[channels, height, width], Some(ChannelsAt::First)) => {
+            let stride_bytes = channels.checked_mul(height)?.checked_mul(width)?;
+            Some(Pixels::Planar { height, width, channels, stride_bytes, offset_bytes: 0, bytes })
+        }
+        (&[height, width], None) if labelled => Some(Pixels::Interleaved { height, width, channels: 1, bytes }),
+        _ => None,
+    }
+}
+
 fn pixels(tensor: &Tensor, labelled: bool, lone: bool) -> Option<Pixels> {
     let bytes = tensor.bytes().clone();
     let sample = tensor.shape().get(1..)?;
     if tensor.dtype() == DType::Uint8 {
-        return match (sample, channels_at(sample)) {
-            (&[height, width, channels], Some(ChannelsAt::Last)) => {
-                Some(Pixels::Interleaved { height, width, channels, bytes })
-            }
-            (&[channels, height, width], Some(ChannelsAt::First)) => {
-                let stride_bytes = channels.checked_mul(height)?.checked_mul(width)?;
-                Some(Pixels::Planar { height, width, channels, stride_bytes, offset_bytes: 0, bytes })
-            }
-            (&[height, width], None) if labelled => Some(Pixels::Interleaved { height, width, channels: 1, bytes }),
-            _ => None,
-        };
+        return image_pixels(sample, bytes.into(), labelled);
     }
     let wanted = labelled || (lone && channels_at(sample).is_some());
     if !tensor.dtype().is_float() || !wanted {

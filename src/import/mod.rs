@@ -25,6 +25,8 @@ mod pytorch;
 mod random;
 mod safetensors;
 mod source;
+mod store;
+mod streamed;
 pub mod tflite;
 
 pub use arrays::NamedArray;
@@ -44,3 +46,5 @@ pub use pytorch::{TorchFile, TorchKind, TorchOptions, TorchTensor, read_pytorch,
 pub use random::{Distribution, RandomInputError, random_input};
 pub use safetensors::read_safetensors;
 pub use source::SourceFile;
+pub use store::{FileParts, Store};
+pub use streamed::open_streamed;

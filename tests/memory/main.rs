@@ -1,15 +1,17 @@
-//! Calibration is streaming: what it holds at once does not depend on how many images there are.
+//! Data are streamed: what is held at once does not depend on how many images there are.
 #![cfg(not(target_arch = "wasm32"))]
 // The lints allow these in tests only, not in the helpers beside them; counting what is allocated needs an allocator.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_code)]
 
 use futures::executor::block_on;
-use quantscope::worker::service::{Attachment, Job, Service};
+use quantscope::import::FileParts;
+use quantscope::worker::service::{Attachment, Job, STREAMED_FROM_BYTES, Service};
 use quantscope::worker::{
     CalibrationImages, CalibrationMethod, QuantizeOptions, QuantizeOrder, Reply, Request, Workspace,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -23,6 +25,8 @@ struct Counting;
 
 static USED: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+/// The counts are of the whole process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn grow(bytes: usize) {
     PEAK.fetch_max(USED.fetch_add(bytes, Relaxed) + bytes, Relaxed);
@@ -101,6 +105,7 @@ fn peak(service: &mut Service, workspace: &Workspace, images: usize) -> usize {
 
 #[test]
 fn calibration_holds_as_much_for_many_images_as_for_few() {
+    let _alone = ALONE.lock().unwrap();
     let mut service = Service::default();
     let workspace = opened(&mut service);
     // Once before, so that what is set up at the first use counts for neither.
@@ -117,4 +122,51 @@ fn calibration_holds_as_much_for_many_images_as_for_few() {
         100.0 * growth
     );
     assert!(growth < MOST_GROWTH, "{:.1} % more", 100.0 * growth);
+}
+
+/// Records of a batch that exists only as far as it is read.
+fn endless(images: u64) -> FileParts {
+    FileParts::new(images * 3073, |start, count| {
+        let byte = |at: u64| {
+            let (image, inside) = (at / 3073, at % 3073);
+            if inside == 0 { (image % 10) as u8 } else { (image.wrapping_mul(31) + inside * 7) as u8 }
+        };
+        Ok((start..start + count as u64).map(byte).collect())
+    })
+}
+
+/// A data set of 300 MB is opened, drawn from and calibrated on with a few MB.
+#[test]
+fn a_large_data_set_stays_in_its_file() {
+    const IMAGES: u64 = 100_000;
+    const MOST_BYTES: usize = 32 << 20;
+    let _alone = ALONE.lock().unwrap();
+    let mut service = Service::default();
+    let model = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/tiny.onnx")).unwrap();
+    let paths = vec!["tiny.onnx".to_owned(), "huge_batch.bin".to_owned()];
+    let attachments = vec![Attachment::new(move || Ok(model)), Attachment::in_parts(endless(IMAGES))];
+    assert!(endless(IMAGES).len() > STREAMED_FROM_BYTES);
+    let before = USED.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let opened = block_on(service.answer(Request::Open { paths }, attachments, &Calm(Instant::now()))).0;
+    let Reply::Workspace(workspace) = opened else { panic!("{opened:?}") };
+    assert!(workspace.problems.is_empty(), "{:?}", workspace.problems);
+    let source = &workspace.sources[0];
+    assert_eq!((source.count, source.labelled), (IMAGES as usize, true));
+    let order = QuantizeOrder {
+        model: workspace.models[0].id,
+        source: source.id,
+        images: CalibrationImages::Listed(vec![0, 50_000, 99_999]),
+        preprocess: None,
+        calibration: CalibrationMethod::MinMax,
+        options: QuantizeOptions::default(),
+        preset: None,
+        fold: false,
+        compare: false,
+    };
+    let made = block_on(service.answer(Request::Quantize(Box::new(order)), Vec::new(), &Calm(Instant::now()))).0;
+    assert!(matches!(made, Reply::Quantized(made) if made.images == 3));
+    let most = PEAK.load(Relaxed) - before;
+    println!("{} MB of images, at most {:.1} MB in use", IMAGES * 3073 / 1_000_000, most as f64 / 1e6);
+    assert!(most < MOST_BYTES, "{most} bytes");
 }
