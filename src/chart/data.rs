@@ -189,6 +189,44 @@ pub struct Depth {
     pub selected: Option<usize>,
 }
 
+/// A number for each pair of a row and a column.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Heatmap {
+    /// What the columns are.
+    pub x: Axis,
+    /// What the rows are.
+    pub y: Axis,
+    /// What is measured.
+    pub z: Axis,
+    /// The columns' names.
+    pub columns: Vec<String>,
+    /// The rows' names, from the top.
+    pub rows: Vec<String>,
+    /// The numbers, row by row; NaN where there is none yet.
+    pub values: Vec<f64>,
+    /// Further numbers of every cell, for read-out and table.
+    pub details: Vec<Series>,
+    /// The numbers at both ends of the colour ramp.
+    pub range: (f64, f64),
+    /// Decimals of the numbers in the cells.
+    pub decimals: usize,
+    /// The cell that stands out.
+    pub selected: Option<usize>,
+}
+
+impl Heatmap {
+    /// The number of a cell; NaN outside.
+    pub fn at(&self, index: usize) -> f64 {
+        self.values.get(index).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Names of a cell's row and column.
+    pub fn names(&self, index: usize) -> Option<(&str, &str)> {
+        let columns = self.columns.len().max(1);
+        Some((self.rows.get(index / columns)?, self.columns.get(index % columns)?))
+    }
+}
+
 /// What a chart shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plot {
@@ -200,6 +238,8 @@ pub enum Plot {
     Ranges(Ranges),
     /// Lines and points over depth.
     Depth(Depth),
+    /// A number per pair.
+    Heatmap(Heatmap),
 }
 
 /// A chart with its words.
@@ -239,6 +279,8 @@ impl Chart {
             Plot::Depth(depth) => {
                 depth.lines.iter().chain(&depth.points).map(|series| (series.name.as_str(), series.role)).collect()
             }
+            // Its colours are amounts, not identities.
+            Plot::Heatmap(_) => Vec::new(),
         }
     }
 
@@ -247,7 +289,7 @@ impl Chart {
         match &self.plot {
             Plot::Histogram(_) => true,
             Plot::Channels(channels) => channels.marks == ChannelMarks::Bars,
-            Plot::Ranges(_) | Plot::Depth(_) => false,
+            Plot::Ranges(_) | Plot::Depth(_) | Plot::Heatmap(_) => false,
         }
     }
 
@@ -259,6 +301,7 @@ impl Chart {
             Plot::Channels(channels) => longest(&channels.series).max(channels.whiskers.len()),
             Plot::Ranges(ranges) => ranges.rows.len(),
             Plot::Depth(depth) => depth.labels.len(),
+            Plot::Heatmap(map) => map.columns.len() * map.rows.len(),
         }
     }
 
@@ -275,6 +318,10 @@ impl Chart {
             Plot::Channels(channels) => ("channels", channels.x.label(), channels.y.label()),
             Plot::Ranges(ranges) => ("layers", ranges.x.label(), String::new()),
             Plot::Depth(depth) => ("layers", depth.x.label(), depth.y.label()),
+            Plot::Heatmap(map) => {
+                let (z, y, x) = (map.z.label(), map.y.label(), map.x.label());
+                return format!("{}: {z} over {y} and {x}, {} cells", self.title, self.len());
+            }
         };
         let axes: Vec<String> = [x, y].into_iter().filter(|axis| !axis.is_empty()).collect();
         format!("{}: {} over {} {what}; {}", self.title, names.join(", "), self.len(), axes.join(", "))

@@ -26,8 +26,8 @@ pub mod view;
 pub use axis::{AxisMap, Scale};
 pub use color::Color;
 pub use data::{
-    Axis, ChannelMarks, Channels, Chart, Depth, Direction, Handle, Histogram, Plot, RangeColor, RangeRow, Ranges,
-    Series,
+    Axis, ChannelMarks, Channels, Chart, Depth, Direction, Handle, Heatmap, Histogram, Plot, RangeColor, RangeRow,
+    Ranges, Series,
 };
 pub use readout::{Readout, readout};
 pub use scene::{Scene, scene};

@@ -114,13 +114,21 @@ pub fn readout(chart: &Chart, view: &View, span: Range<usize>) -> Readout {
             let series = depth.lines.iter().chain(&depth.points);
             Readout { title: label.clone(), rows: values(series, index, &depth.y.unit, view) }
         }
+        Plot::Heatmap(map) => {
+            let Some((row_name, column)) = map.names(index) else { return Readout::default() };
+            let plain = |label: &str, value: String| ReadoutRow { role: None, label: label.to_owned(), value };
+            let mut rows = vec![plain(&map.z.title, with_unit(map.at(index), &map.z.unit))];
+            let details = map.details.iter().filter(|detail| !detail.at(index).is_nan());
+            rows.extend(details.map(|detail| plain(&detail.name, with_unit(detail.at(index), ""))));
+            Readout { title: format!("{} {row_name}, {} {column}", map.y.title, map.x.title), rows }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::data::{Axis, Channels, Depth, Histogram, RangeRow, Ranges};
+    use crate::chart::data::{Axis, Channels, Depth, Heatmap, Histogram, RangeRow, Ranges};
 
     fn chart(plot: Plot) -> Chart {
         Chart { title: "t".into(), note: String::new(), file_stem: "t".into(), plot }
@@ -173,5 +181,19 @@ mod tests {
             ..Depth::default()
         }));
         assert_eq!(readout(&depth, &View::default(), 0..1).to_string(), "conv: int8 ∞ dB");
+        let map = chart(Plot::Heatmap(Heatmap {
+            x: Axis::new("activations", "bits"),
+            y: Axis::new("weights", "bits"),
+            z: Axis::new("accuracy", "%"),
+            columns: vec!["4".into(), "8".into()],
+            rows: vec!["float".into()],
+            values: vec![f64::NAN, 87.5],
+            details: vec![Series::new("correct", Role::Neutral, vec![f64::NAN, 7.0])],
+            ..Heatmap::default()
+        }));
+        let words = |cell: usize| readout(&map, &View::default(), cell..cell + 1).to_string();
+        assert_eq!(words(1), "weights float, activations 8: accuracy 87.500 %, correct 7");
+        assert_eq!(words(0), "weights float, activations 4: accuracy no value");
+        assert_eq!(readout(&map, &View::default(), 2..3), Readout::default());
     }
 }

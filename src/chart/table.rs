@@ -108,6 +108,18 @@ pub fn table(chart: &Chart) -> Table {
             });
             Table { columns, rows: rows.collect() }
         }
+        Plot::Heatmap(map) => {
+            let mut columns = vec![map.y.label(), map.x.label(), map.z.label()];
+            columns.extend(map.details.iter().map(|detail| detail.name.clone()));
+            let rows = (0..chart.len()).filter_map(|cell| {
+                let (row, column) = map.names(cell)?;
+                let mut cells = vec![Cell::Text(row.to_owned()), Cell::Text(column.to_owned())];
+                cells.push(Cell::Number(map.at(cell)));
+                cells.extend(map.details.iter().map(|detail| Cell::Number(detail.at(cell))));
+                Some(cells)
+            });
+            Table { columns, rows: rows.collect() }
+        }
     }
 }
 
@@ -135,7 +147,7 @@ pub fn csv(table: &Table) -> Result<Vec<u8>, CsvError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::data::{Depth, Histogram, RangeRow, Ranges};
+    use crate::chart::data::{Depth, Heatmap, Histogram, RangeRow, Ranges};
     use crate::chart::theme::Role;
 
     fn text(plot: Plot) -> String {
@@ -174,5 +186,16 @@ mod tests {
             ..Depth::default()
         }));
         assert_eq!(csv, "layer,int8 (dB)\nconv,inf\n");
+        let csv = text(Plot::Heatmap(Heatmap {
+            x: Axis::new("activations", "bits"),
+            y: Axis::new("weights", "bits"),
+            z: Axis::new("accuracy", "%"),
+            columns: vec!["4".into()],
+            rows: vec!["8".into(), "float".into()],
+            values: vec![12.5],
+            details: vec![Series::new("correct", Role::Neutral, vec![1.0])],
+            ..Heatmap::default()
+        }));
+        assert_eq!(csv, "weights (bits),activations (bits),accuracy (%),correct\n8,4,12.5,1\nfloat,4,,\n");
     }
 }

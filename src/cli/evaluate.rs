@@ -1,5 +1,6 @@
 //! `evaluate`: accuracy of models on a data set, with all cores.
 
+use super::files::DataChoice;
 use super::job::TerminalJob;
 use super::run::SemanticsArgument;
 use super::{Ended, Outcome, files, print};
@@ -10,7 +11,7 @@ use crate::export::{
 };
 use crate::problem::Problem;
 use crate::worker::service::Service;
-use crate::worker::{EvaluateOrder, Reply, Request, SourceKind, Workspace};
+use crate::worker::{EvaluateOrder, Reply, Request, Workspace};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -25,9 +26,8 @@ pub struct Evaluate {
     /// Models; the first is the baseline of the others.
     #[arg(required = true)]
     models: Vec<PathBuf>,
-    /// The data set: CIFAR-10 binary or Python batches, .npz, an archive or a folder of images.
-    #[arg(long, required = true, num_args = 1..)]
-    data: Vec<PathBuf>,
+    #[command(flatten)]
+    data: DataChoice,
     /// Only the first N items.
     #[arg(long)]
     limit: Option<usize>,
@@ -38,7 +38,7 @@ pub struct Evaluate {
     #[arg(long)]
     threads: Option<usize>,
     /// Exit with 3 where a model is more than this many points below the first.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     max_drop: Option<f64>,
     /// Exit with 3 where a model is under this accuracy in percent.
     #[arg(long)]
@@ -72,17 +72,18 @@ impl Evaluate {
 
     fn evaluated(&self) -> Result<Vec<EvaluatedModel>, Vec<Problem>> {
         let (mut service, workspace) = self.service()?;
-        let source = workspace.sources.iter().find(|source| source.kind == SourceKind::Dataset).ok_or_else(|| {
-            vec![Problem {
-                file: self.data.first().map(|path| path.display().to_string()).unwrap_or_default(),
-                place: "the data".to_owned(),
-                found: "no data set".to_owned(),
-                expected: "labelled images or samples".to_owned(),
-                advice: "Give CIFAR-10 batches, an .npz with x and y, or a folder with one folder per class."
-                    .to_owned(),
-            }]
-        })?;
+        let source = self.data.of(&workspace, true)?;
+        files::models(&workspace, &self.models)?;
         let count = self.limit.unwrap_or(usize::MAX).min(source.count);
+        if count == 0 {
+            return Err(vec![Problem {
+                file: source.name.clone(),
+                place: "the items to evaluate on".to_owned(),
+                found: format!("none of {}", source.count),
+                expected: "at least one".to_owned(),
+                advice: "Leave --limit out, or give a larger one.".to_owned(),
+            }]);
+        }
         let names = source.class_names.clone().unwrap_or_default();
         // Every (model, first item) pair is a piece of work.
         let chunks = count.div_ceil(CHUNK);
@@ -97,7 +98,8 @@ impl Evaluate {
         let work = |service: &mut Service, workspace: &Workspace| {
             loop {
                 let piece = next.fetch_add(1, Ordering::Relaxed);
-                let (Some(model), Some(source)) = (workspace.models.get(piece / chunks.max(1)), dataset(workspace))
+                let (Some(model), Ok(source)) =
+                    (workspace.models.get(piece / chunks.max(1)), self.data.of(workspace, true))
                 else {
                     return;
                 };
@@ -108,7 +110,7 @@ impl Evaluate {
                 let order = EvaluateOrder {
                     model: model.id,
                     edited: false,
-                    source,
+                    source: source.id,
                     first,
                     count: CHUNK.min(count - first),
                     preprocess: None,
@@ -170,7 +172,7 @@ impl Evaluate {
     /// A service with the models and the data open: each thread has its own.
     fn service(&self) -> Result<(Service, Workspace), Vec<Problem>> {
         let mut service = Service::default();
-        let paths: Vec<PathBuf> = self.models.iter().chain(&self.data).cloned().collect();
+        let paths: Vec<PathBuf> = self.models.iter().chain(&self.data.data).cloned().collect();
         let workspace = files::open(&mut service, &paths, &TerminalJob::silent())?;
         Ok((service, workspace))
     }
@@ -179,10 +181,6 @@ impl Evaluate {
 /// A panic of another thread ends the process anyway: what it left is as good as any.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn dataset(workspace: &Workspace) -> Option<u32> {
-    Some(workspace.sources.iter().find(|source| source.kind == SourceKind::Dataset)?.id)
 }
 
 fn report(models: &[EvaluatedModel], thresholds: &Thresholds, path: &Path) -> Result<String, Vec<Problem>> {

@@ -26,6 +26,32 @@ struct Operations {
     model_path: String,
     opset_version: Option<i64>,
     operations: Vec<Operation>,
+    summary: Summary,
+}
+
+/// How many nodes of the graph are quantized operations, and of which kinds; the first four kinds are always there.
+#[derive(Serialize)]
+struct Summary {
+    total_nodes: usize,
+    qlinear_nodes: usize,
+    op_type_counts: Map<String, Value>,
+}
+
+impl Summary {
+    fn of(document: &Document, operations: &[Operation]) -> Summary {
+        let mut kinds = vec!["QLinearConv", "QLinearMatMul", "QuantizeLinear", "DequantizeLinear"];
+        for operation in operations {
+            if !kinds.contains(&operation.op_type.as_str()) {
+                kinds.push(&operation.op_type);
+            }
+        }
+        let count = |kind: &str| operations.iter().filter(|operation| operation.op_type == kind).count();
+        Summary {
+            total_nodes: document.graph().node.len(),
+            qlinear_nodes: operations.len(),
+            op_type_counts: kinds.into_iter().map(|kind| (kind.to_owned(), json!(count(kind)))).collect(),
+        }
+    }
 }
 
 /// A quantized operation. A scale or a zero point of one element is a number, of several a list; one that is computed
@@ -49,12 +75,15 @@ impl Extract {
         let mut service = Service::default();
         let workspace = files::open(&mut service, std::slice::from_ref(&self.model), &job)?;
         job.finish();
-        let document = workspace.models.first().and_then(|model| service.document(model.id));
+        let models = files::models(&workspace, std::slice::from_ref(&self.model))?;
+        let document = models.first().and_then(|model| service.document(model.id));
         let document = document.ok_or_else(|| vec![files::internal("an opened model is not there")])?;
+        let found = operations(document);
         let operations = Operations {
             model_path: self.model.display().to_string(),
             opset_version: document.opset(""),
-            operations: operations(document),
+            summary: Summary::of(document, &found),
+            operations: found,
         };
         if let Some(out) = &self.out {
             let text =

@@ -4,7 +4,7 @@ use super::job::TerminalJob;
 use crate::import::FileParts;
 use crate::problem::Problem;
 use crate::worker::service::{Attachment, Service};
-use crate::worker::{Reply, Request, Workspace};
+use crate::worker::{ModelSummary, Reply, Request, SourceKind, SourceSummary, Workspace};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,17 @@ pub fn internal(found: &str) -> Problem {
 
 /// The file's bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    std::fs::read(path).map_err(|error| Problem {
+    std::fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem {
         file: path.display().to_string(),
         place: "the file".to_owned(),
         found: error.to_string(),
         expected: "a file that can be read".to_owned(),
         advice: "Check the path.".to_owned(),
-    })
+    }
 }
 
 /// Some bytes of a file.
@@ -78,11 +82,67 @@ pub fn open(service: &mut Service, paths: &[PathBuf], job: &TerminalJob) -> Resu
     }
 }
 
+/// The models that were opened from these paths; at least as many as there are paths, each of which is to hold one.
+pub fn models<'a>(workspace: &'a Workspace, paths: &[PathBuf]) -> Result<&'a [ModelSummary], Vec<Problem>> {
+    if !workspace.models.is_empty() && workspace.models.len() >= paths.len() {
+        return Ok(&workspace.models);
+    }
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    Err(vec![Problem {
+        file: names.join(", "),
+        place: "the models".to_owned(),
+        found: match workspace.models.len() {
+            0 => "no model".to_owned(),
+            count => format!("{count} of them"),
+        },
+        expected: "a model in each file".to_owned(),
+        advice: "Give .onnx, .h5, .keras, .pt, .safetensors or .tflite files.".to_owned(),
+    }])
+}
+
+/// Which of the opened data is used.
+#[derive(clap::Args)]
+pub struct DataChoice {
+    /// Data set, picture or array: CIFAR-10 binary or Python batches, .npz, an archive or a folder of images.
+    #[arg(long, required = true, num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Which data set, by a part of its name, where the files hold several; the first one unless told.
+    #[arg(long)]
+    pub set: Option<String>,
+}
+
+impl DataChoice {
+    /// The chosen data. `labelled` asks for a data set.
+    pub fn of<'a>(&self, workspace: &'a Workspace, labelled: bool) -> Result<&'a SourceSummary, Vec<Problem>> {
+        let fits = |source: &&SourceSummary| {
+            (!labelled || source.kind == SourceKind::Dataset)
+                && self.set.as_ref().is_none_or(|part| source.name.contains(part.as_str()))
+        };
+        workspace.sources.iter().find(fits).ok_or_else(|| {
+            let names: Vec<&str> = workspace.sources.iter().map(|source| source.name.as_str()).collect();
+            let files: Vec<String> = self.data.iter().map(|path| path.display().to_string()).collect();
+            vec![Problem {
+                file: files.join(", "),
+                place: "the data".to_owned(),
+                found: if names.is_empty() { "no data set".to_owned() } else { names.join(", ") },
+                expected: match &self.set {
+                    Some(part) => format!("a data set with '{part}' in its name"),
+                    None => "labelled images or samples".to_owned(),
+                },
+                advice: "Give CIFAR-10 batches, an .npz with x and y, or a folder with one folder per class."
+                    .to_owned(),
+            }]
+        })
+    }
+}
+
 /// Files as they are, folders as all files below them in the order of their names.
 fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
     let mut files = Vec::new();
     let mut waiting: Vec<PathBuf> = paths.iter().rev().cloned().collect();
     while let Some(path) = waiting.pop() {
+        // Said here, where a path is at hand: what the service says of files that cannot be read is meant for dropped ones.
+        std::fs::metadata(&path).map_err(|error| vec![unreadable(&path, &error)])?;
         if !path.is_dir() {
             files.push(path);
             continue;

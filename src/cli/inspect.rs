@@ -31,6 +31,7 @@ impl Inspect {
         let mut service = Service::default();
         let workspace = files::open(&mut service, &self.models, &job)?;
         job.finish();
+        files::models(&workspace, &self.models)?;
         let mut reports = Vec::new();
         for summary in workspace.models {
             let quantized = service.document(summary.id).map(tensors).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! `quantize`: a float model to a quantized one.
 
+use super::files::DataChoice;
 use super::job::TerminalJob;
 use super::{Ended, Outcome, files, print, print_json};
-use crate::problem::Problem;
 use crate::quant::calibrate::CalibrationMethod;
 use crate::quant::quantizer::QuantizeOptions;
 use crate::quant::table::TableFormat;
@@ -17,9 +17,8 @@ use std::path::PathBuf;
 pub struct Quantize {
     /// The float model.
     model: PathBuf,
-    /// Calibration images or samples.
-    #[arg(long, required = true, num_args = 1..)]
-    data: Vec<PathBuf>,
+    #[command(flatten)]
+    data: DataChoice,
     /// Type of activations.
     #[arg(long, value_enum, default_value = "int8")]
     activations: TypeArgument,
@@ -126,16 +125,11 @@ impl Quantize {
     pub fn run(self, json: bool) -> Outcome {
         let job = TerminalJob::new();
         let mut service = Service::default();
-        let paths: Vec<PathBuf> = std::iter::once(&self.model).chain(&self.data).cloned().collect();
+        let paths: Vec<PathBuf> = std::iter::once(&self.model).chain(&self.data.data).cloned().collect();
         let workspace = files::open(&mut service, &paths, &job)?;
-        let (Some(model), Some(source)) = (workspace.models.first(), workspace.sources.first()) else {
-            return Err(vec![Problem {
-                file: self.model.display().to_string(),
-                place: "the command".to_owned(),
-                found: format!("{} models and {} data sets", workspace.models.len(), workspace.sources.len()),
-                expected: "a model and calibration data".to_owned(),
-                advice: "Give the model first and the data with --data.".to_owned(),
-            }]);
+        let source = self.data.of(&workspace, false)?;
+        let [model, ..] = files::models(&workspace, std::slice::from_ref(&self.model))? else {
+            return Err(vec![files::internal("a model is needed, and is not there")]);
         };
         let images = match self.per_class {
             Some(count) => CalibrationImages::PerClass { count, seed: self.seed },

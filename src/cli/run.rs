@@ -1,7 +1,7 @@
 //! `run`: a model on an array.
 
 use super::job::TerminalJob;
-use super::{Ended, Outcome, files, print};
+use super::{Ended, Outcome, files, print, print_json};
 use crate::engine::{Observe, Plan, PlanOptions, Semantics};
 use crate::export::{Compression, npz};
 use crate::import::{Limits, NamedArray, Opened, SourceFile, open};
@@ -49,12 +49,13 @@ impl From<SemanticsArgument> for Semantics {
 
 impl Run {
     /// Runs the model and writes the .npz.
-    pub fn run(self, _json: bool) -> Outcome {
+    pub fn run(self, json: bool) -> Outcome {
         let job = TerminalJob::silent();
         let mut service = Service::default();
         let workspace = files::open(&mut service, std::slice::from_ref(&self.model), &job)?;
         let file = self.model.display().to_string();
-        let document = workspace.models.first().and_then(|model| service.document(model.id));
+        let models = files::models(&workspace, std::slice::from_ref(&self.model))?;
+        let document = models.first().and_then(|model| service.document(model.id));
         let document = document.ok_or_else(|| vec![files::internal("an opened model is not there")])?;
         if let Some(issue) = document.issues().first() {
             return Err(vec![issue.problem(&file)]);
@@ -92,7 +93,17 @@ impl Run {
         arrays.extend(values.iter().map(|(name, tensor)| (*name, tensor)));
         let written = npz(&arrays, Compression::Deflated).map_err(|error| vec![files::internal(&error.to_string())])?;
         files::write(&self.out, &written.bytes).map_err(|problem| vec![problem])?;
-        print(&format!("{} arrays in {}", arrays.len(), self.out.display()));
+        if json {
+            let listed = arrays.iter().map(|(name, tensor)| {
+                serde_json::json!({ "name": name, "dtype": tensor.dtype().to_string(), "shape": tensor.shape() })
+            });
+            print_json(&serde_json::json!({
+                "out": self.out.display().to_string(),
+                "arrays": listed.collect::<Vec<_>>(),
+            }))?;
+        } else {
+            print(&format!("{} arrays in {}", arrays.len(), self.out.display()));
+        }
         Ok(Ended::Well)
     }
 

@@ -1,5 +1,6 @@
 //! `sqnr`: the error of every quantized tensor.
 
+use super::files::DataChoice;
 use super::job::TerminalJob;
 use super::{Ended, Outcome, files, print, print_json};
 use crate::quant::TensorKind;
@@ -17,9 +18,8 @@ pub struct Sqnr {
     /// The quantized model.
     #[arg(long)]
     quantized: PathBuf,
-    /// Images or samples.
-    #[arg(long, required = true, num_args = 1..)]
-    data: Vec<PathBuf>,
+    #[command(flatten)]
+    data: DataChoice,
     /// Only the first N of them.
     #[arg(long)]
     limit: Option<usize>,
@@ -39,10 +39,12 @@ impl Sqnr {
     pub fn run(self, json: bool) -> Outcome {
         let job = TerminalJob::new();
         let mut service = Service::default();
-        let paths: Vec<PathBuf> = [&self.float, &self.quantized].into_iter().chain(&self.data).cloned().collect();
+        let models = [self.float.clone(), self.quantized.clone()];
+        let paths: Vec<PathBuf> = models.iter().chain(&self.data.data).cloned().collect();
         let workspace = files::open(&mut service, &paths, &job)?;
-        let (Some(model), Some(source)) = (workspace.models.get(1), workspace.sources.first()) else {
-            return Err(vec![files::internal("two models and a data set are needed, and are not there")]);
+        let source = self.data.of(&workspace, false)?;
+        let [_, model, ..] = files::models(&workspace, &models)? else {
+            return Err(vec![files::internal("two models are needed, and are not there")]);
         };
         let images = Images { source: Some(source.id), first: 0, count: self.limit.unwrap_or(source.count) };
         let ask = PlaygroundRequest { model: model.id, ask: PlaygroundAsk::LayerErrors(images) };

@@ -19,7 +19,7 @@ use crate::tensor::Tensor;
 
 /// A plan over a lifted float document, with the rows of its table between values and readers.
 pub struct LivePlan {
-    plan: Plan,
+    pub(super) plan: Plan,
     flat: Vec<FlatNode>,
 }
 
@@ -31,7 +31,16 @@ impl LivePlan {
     /// Makes a lifted document ready, with these rows. Fails as [`Plan::compile`] does, and where a row does not fit
     /// its value.
     pub fn compile(document: &Document, table: &QuantTable) -> Result<LivePlan, EngineError> {
-        let plan = Plan::compile(document, Semantics::Simulate, &PlanOptions::default())?;
+        Self::compile_with(document, table, &PlanOptions::default())
+    }
+
+    /// The same, with a choice of the values that a run keeps.
+    pub fn compile_with(
+        document: &Document,
+        table: &QuantTable,
+        options: &PlanOptions,
+    ) -> Result<LivePlan, EngineError> {
+        let plan = Plan::compile(document, Semantics::Simulate, options)?;
         let mut live = LivePlan { plan, flat: flatten(document)? };
         for row in &table.rows {
             live.set_row(row)?;
@@ -57,7 +66,10 @@ impl LivePlan {
             Some(_) => {
                 let seen = row.seen_constant().ok_or_else(|| fail("the constant is gone".to_owned()))?;
                 let seen = seen.map_err(|error| fail(error.to_string()))?;
-                Some(Seen::Replaced(Value::from_plain(&seen).map_err(fail)?))
+                let seen = Value::from_plain(&seen).map_err(fail)?;
+                // A row's constant is float32; the model's own may be float16.
+                let dtype = self.plan.dtype_of(&row.tensor).unwrap_or(seen.dtype());
+                Some(Seen::Replaced(seen.retyped(dtype).map_err(fail)?))
             }
             None if !row.enabled => row.absorbed.map(Seen::Clamped),
             None if row.grid.bits > MOST_BITS => {

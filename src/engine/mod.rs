@@ -39,6 +39,8 @@ mod tract_node;
 #[cfg(feature = "engine")]
 mod value;
 #[cfg(feature = "engine")]
+mod wave;
+#[cfg(feature = "engine")]
 mod window;
 
 pub use terms::{Semantics, UnsupportedNode};
@@ -50,4 +52,5 @@ pub use {
     plan::{InputFact, Observe, Plan, PlanOptions, unsupported},
     probe::Probe,
     state::Dirty,
+    wave::Wave,
 };

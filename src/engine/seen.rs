@@ -140,6 +140,12 @@ impl Plan {
         done
     }
 
+    /// The type of a value that is there.
+    pub(super) fn dtype_of(&self, name: &str) -> Option<DType> {
+        let &id = self.names.get(name)?;
+        Some(self.state.values.get(id)?.as_ref()?.dtype())
+    }
+
     /// What the readers of a value see: clamped, rounded or replaced where that is set, else the value itself.
     pub fn rounded(&self, name: &str) -> Option<Tensor> {
         let &id = self.names.get(name)?;

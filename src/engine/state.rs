@@ -29,7 +29,7 @@ pub(super) struct State {
     unseen: Vec<bool>,
     /// Values that their readers see rounded, clamped or replaced.
     pub fake: HashMap<usize, Arc<Seen>>,
-    rounded: HashMap<usize, Value>,
+    pub rounded: HashMap<usize, Value>,
     pub has_run: bool,
 }
 
@@ -93,13 +93,13 @@ impl State {
     }
 
     /// Nothing is waiting to be computed any more.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         self.changed.fill(false);
         self.unseen.fill(false);
     }
 
     /// Forgets a value nobody needs any more.
-    fn drop_value(&mut self, id: usize) {
+    pub fn drop_value(&mut self, id: usize) {
         if let Some(slot) = self.values.get_mut(id) {
             *slot = None;
         }
@@ -152,6 +152,14 @@ fn describe(fact: &InputFact) -> String {
 impl Plan {
     /// Runs the model on named inputs and keeps every observed value. All inputs must be given.
     pub fn run(&mut self, inputs: &[(String, Tensor)]) -> Result<(), EngineError> {
+        self.give(inputs)?;
+        self.compute(true)?;
+        self.state.has_run = true;
+        Ok(())
+    }
+
+    /// Takes the inputs; nothing is computed yet.
+    pub(super) fn give(&mut self, inputs: &[(String, Tensor)]) -> Result<(), EngineError> {
         let mut given = Vec::with_capacity(self.inputs.len());
         for fact in &self.inputs {
             let wrong = |found: String| EngineError::Input { name: fact.name.clone(), found, expected: describe(fact) };
@@ -174,8 +182,21 @@ impl Plan {
             put.map_err(|message| EngineError::Params { scale: fact.name.clone(), message })?;
         }
         self.state.has_run = false;
-        self.compute(true)?;
-        self.state.has_run = true;
+        Ok(())
+    }
+
+    /// Computes one node, unless it is constant or nobody needs it; every reader is to be computed after it.
+    pub(super) fn compute_step(&mut self, position: usize) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        let Some(step) = self.steps.get_mut(position).filter(|step| step.needed && !step.constant) else {
+            return Ok(());
+        };
+        let results = step.compute(|id| Some((state.seen(id)?.clone(), state.constant.get(id) == Some(&true))))?;
+        for (id, value) in step.outputs.iter().zip(results) {
+            if let Some(id) = *id {
+                state.put(id, Some(value)).map_err(|message| step.failure(message))?;
+            }
+        }
         Ok(())
     }
 

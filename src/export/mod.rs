@@ -3,6 +3,7 @@
 //! **Nothing here downloads, opens or computes**: callers bring the numbers, this writes them down, the same bytes for
 //! the same data every time.
 
+mod bit_widths;
 mod c_header;
 mod csv;
 mod evaluation;
@@ -13,6 +14,7 @@ mod recorder;
 mod report;
 mod weights_npz;
 
+pub use bit_widths::{BitWidthsCellReport, BitWidthsReport};
 pub use c_header::{CHeader, CHeaderError, c_header};
 pub use csv::{Cell, Table, TableError};
 pub use evaluation::{

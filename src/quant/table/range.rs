@@ -1,8 +1,8 @@
 //! From real ranges to grids: the quantizer's own rule on any codes.
 
 use super::grid::{Grid, GridError};
-use crate::quant::Granularity;
 use crate::quant::scales::spread;
+use crate::quant::{Granularity, QuantParams};
 use crate::tensor::{Channels, DType};
 
 /// What the values of a tensor reach: one pair, or one for each channel.
@@ -53,6 +53,30 @@ pub(super) fn widest(ranges: &[(f32, f32)]) -> (f32, f32) {
 }
 
 impl Grid {
+    /// The grid of `bits` bits (2 to 16) that reaches over these ranges: one, or one for each index along `axis`. 0 is
+    /// always inside. Symmetric: signed codes with zero point 0 and scale = larger side / (2^(bits-1) - 1), the lowest
+    /// code -2^(bits-1) included. Asymmetric: unsigned codes, scale = width / (2^bits - 1), zero point =
+    /// round_half_even(-low / scale). A range without width gives scale 1.
+    pub fn over(ranges: &[(f32, f32)], axis: Option<usize>, bits: u8, symmetric: bool) -> Result<Grid, GridError> {
+        let dtype = container(bits, symmetric, DType::Float32);
+        let params = QuantParams { scale: vec![], zero_point: vec![], dtype, granularity: Granularity::PerTensor };
+        let spans: Vec<Span> = ranges.iter().map(|&(low, high)| Span::of_reals(low, high)).collect();
+        let grid = Grid { params, bits, narrow_range: false }.spread_over(&spans, axis, symmetric)?;
+        grid.check(None).map(|()| grid)
+    }
+
+    /// The same for constant values: over their smallest and largest number, of all of them or of each index along
+    /// `axis`.
+    pub fn over_values(
+        values: &[f32],
+        shape: &[usize],
+        axis: Option<usize>,
+        bits: u8,
+        symmetric: bool,
+    ) -> Result<Grid, GridError> {
+        Grid::over(&ranges_of(values, shape, axis), axis, bits, symmetric)
+    }
+
     /// Whether every zero point is 0 in a signed type, or the middle of an unsigned one.
     pub fn is_symmetric(&self) -> bool {
         self.params.zero_point.iter().all(|&zero_point| zero_point == self.middle())

@@ -190,6 +190,8 @@ impl Session {
     }
 
     /// Stops the running evaluation; what it has found stays.
+    ///
+    /// A pool works on one thing at a time: this stops a bit-width grid too.
     pub fn stop_evaluation(self) {
         if let Some(stop) = self.evaluation_stop.get_value() {
             stop();

@@ -1,5 +1,6 @@
 //! What the page knows (signals) and what a user can do (verbs).
 
+pub mod bit_widths;
 mod convert;
 mod evaluate;
 mod lifecycle;
@@ -16,6 +17,7 @@ pub use selection::{Selection, View};
 use crate::platform::PickedFile;
 use crate::problem::Problem;
 use crate::worker::{Client, InputChoice, Preprocess, RunResult, Semantics, Workspace};
+use bit_widths::{BitWidthsForm, Grid};
 use leptos::prelude::*;
 use playground::Playground;
 use quantize::{Form, QuantizedHere};
@@ -80,6 +82,10 @@ pub struct Session {
     pub quantize_form: RwSignal<Form>,
     /// The model that was quantized here last.
     pub quantized: RwSignal<Option<QuantizedHere>>,
+    /// What the bit-width grid is measured on, and how.
+    pub bit_widths_form: RwSignal<BitWidthsForm>,
+    /// The last bit-width grid, running or ended.
+    pub bit_widths: RwSignal<Option<Grid>>,
     evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
     /// What the Convert tab shows.
     pub conversion: Conversion,
@@ -108,6 +114,8 @@ impl Session {
             evaluation: RwSignal::default(),
             quantize_form: RwSignal::default(),
             quantized: RwSignal::default(),
+            bit_widths_form: RwSignal::default(),
+            bit_widths: RwSignal::default(),
             evaluation_stop: StoredValue::new_local(None),
             conversion: Conversion::new(),
             playground: Playground::new(),

@@ -1,10 +1,12 @@
 //! What the page and the worker say to each other.
 
+mod bit_widths;
 mod convert;
 mod evaluate;
 mod playground;
 mod quantize;
 
+pub use bit_widths::*;
 pub use convert::*;
 pub use evaluate::*;
 pub use playground::*;
@@ -67,6 +69,8 @@ pub enum Request {
     Quantize(Box<QuantizeOrder>),
     /// Run a classifier on some items of a data set.
     Evaluate(EvaluateOrder),
+    /// Count right answers with weights and activations of so many bits.
+    BitWidths(Box<BitWidthsOrder>),
     /// Something about a quantization table.
     Playground(PlaygroundRequest),
     /// Something about conversion.
@@ -103,6 +107,8 @@ pub enum Reply {
     Quantized(QuantizedFile),
     /// Answer to `Evaluate`.
     Scores(Scores),
+    /// Answer to `BitWidths`.
+    BitWidths(BitWidthsCell),
     /// Answer to `Playground`.
     Playground(Box<PlaygroundReply>),
     /// Answer to `Convert`.

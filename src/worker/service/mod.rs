@@ -5,6 +5,7 @@
 
 mod activation;
 mod align;
+mod bit_widths;
 mod card;
 mod convert;
 mod distribution;
@@ -125,6 +126,7 @@ pub struct Service {
     plans: Plans,
     last_run: Option<LastRun>,
     tables: playground::Tables,
+    study: Option<bit_widths::Study>,
 }
 
 impl Service {
@@ -158,6 +160,7 @@ impl Service {
             Request::Parting { first, second } => self.parting(first, second),
             Request::Quantize(order) => self.quantize(*order, job).await,
             Request::Evaluate(order) => self.evaluate(order, job).await,
+            Request::BitWidths(order) => self.bit_widths(*order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
             Request::Convert(request) => self.convert(request, attachments, job).await,
         };
@@ -174,6 +177,7 @@ impl Service {
         self.layout = Layout::of(&self.models);
         self.plans.keep(&self.models);
         self.tables.keep(&self.models);
+        self.study = None;
         if let Some(run) = &mut self.last_run {
             run.keep(&self.models);
         }

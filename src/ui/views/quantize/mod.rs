@@ -1,9 +1,11 @@
 //! From a float model to a quantized one.
 
+mod bit_widths;
 mod methods;
 mod setup;
 
 use crate::ui::use_session;
+use bit_widths::BitWidths;
 use leptos::prelude::*;
 use methods::Methods;
 use setup::Setup;
@@ -39,6 +41,7 @@ pub fn QuantizeView() -> impl IntoView {
                 })}
             </section>
             {move || made().filter(|made| made.made.methods.len() > 1).map(|made| view! { <Methods made=made.made /> })}
+            <BitWidths />
         </div>
     }
 }
