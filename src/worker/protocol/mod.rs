@@ -1,9 +1,11 @@
 //! What the page and the worker say to each other.
 
+mod autopilot;
 mod evaluate;
 mod playground;
 mod quantize;
 
+pub use autopilot::*;
 pub use evaluate::*;
 pub use playground::*;
 pub use quantize::*;
@@ -65,6 +67,8 @@ pub enum Request {
     Quantize(Box<QuantizeOrder>),
     /// Run a classifier on some items of a data set.
     Evaluate(EvaluateOrder),
+    /// Search for the best quantized model under a target; its file is in the blob.
+    Autopilot(Box<AutopilotOrder>),
     /// Something about a quantization table.
     Playground(PlaygroundRequest),
 }
@@ -99,6 +103,8 @@ pub enum Reply {
     Quantized(QuantizedFile),
     /// Answer to `Evaluate`.
     Scores(Scores),
+    /// Answer to `Autopilot`.
+    Autopilot(Box<AutopilotReport>),
     /// Answer to `Playground`.
     Playground(Box<PlaygroundReply>),
     /// It could not be done; nothing that was open is lost.

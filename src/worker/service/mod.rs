@@ -5,10 +5,13 @@
 
 mod activation;
 mod align;
+mod autopilot;
 mod card;
+mod corrections;
 mod distribution;
 mod evaluate;
 mod exports;
+mod feed;
 mod inspect;
 mod model;
 mod open;
@@ -130,6 +133,7 @@ impl Service {
             Request::Parting { first, second } => self.parting(first, second),
             Request::Quantize(order) => self.quantize(*order, job).await,
             Request::Evaluate(order) => self.evaluate(order, job).await,
+            Request::Autopilot(order) => self.autopilot(&order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
         };
         match answered {

@@ -1,8 +1,8 @@
 //! What stands in the form, and the order it makes.
 
 use crate::worker::{
-    CalibrationImages, CalibrationMethod, DType, ModelSummary, Preprocess, Preset, QuantizeOptions, QuantizeOrder,
-    SourceKind, SourceSummary, Workspace, presets,
+    CalibrationImages, CalibrationMethod, Corrections, DType, ModelSummary, Preprocess, Preset, QuantizeOptions,
+    QuantizeOrder, SourceKind, SourceSummary, Workspace, presets,
 };
 use std::collections::BTreeSet;
 
@@ -182,6 +182,7 @@ impl Form {
             options: self.options.clone(),
             preset: Some(self.preset.clone()),
             fold: self.fold,
+            corrections: Corrections::default(),
             compare: self.compare,
         })
     }
