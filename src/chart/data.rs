@@ -189,6 +189,49 @@ pub struct Depth {
     pub selected: Option<usize>,
 }
 
+/// A point of a [`Scatter`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScatterPoint {
+    /// What it is.
+    pub label: String,
+    /// Across.
+    pub x: f64,
+    /// Up.
+    pub y: f64,
+    /// An interval around `y`.
+    pub whisker: Option<(f64, f64)>,
+    /// Position in [`Scatter::groups`].
+    pub group: usize,
+}
+
+/// Points that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScatterGroup {
+    /// The name in the legend.
+    pub name: String,
+    /// Its colour.
+    pub role: Role,
+    /// Whether its points are solid and joined by a line, from left to right; otherwise they are hollow.
+    pub joined: bool,
+}
+
+/// One measure over another.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scatter {
+    /// What is across.
+    pub x: Axis,
+    /// What is up.
+    pub y: Axis,
+    /// The groups, drawn in this order.
+    pub groups: Vec<ScatterGroup>,
+    /// The points.
+    pub points: Vec<ScatterPoint>,
+    /// What is asked of x: a dashed line.
+    pub x_limit: Option<f64>,
+    /// What is asked of y.
+    pub y_limit: Option<f64>,
+}
+
 /// What a chart shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plot {
@@ -200,6 +243,8 @@ pub enum Plot {
     Ranges(Ranges),
     /// Lines and points over depth.
     Depth(Depth),
+    /// Points over two measures.
+    Scatter(Scatter),
 }
 
 /// A chart with its words.
@@ -239,6 +284,9 @@ impl Chart {
             Plot::Depth(depth) => {
                 depth.lines.iter().chain(&depth.points).map(|series| (series.name.as_str(), series.role)).collect()
             }
+            Plot::Scatter(scatter) => {
+                scatter.groups.iter().map(|group| (group.name.as_str(), group.role)).collect()
+            }
         }
     }
 
@@ -247,7 +295,7 @@ impl Chart {
         match &self.plot {
             Plot::Histogram(_) => true,
             Plot::Channels(channels) => channels.marks == ChannelMarks::Bars,
-            Plot::Ranges(_) | Plot::Depth(_) => false,
+            Plot::Ranges(_) | Plot::Depth(_) | Plot::Scatter(_) => false,
         }
     }
 
@@ -259,6 +307,7 @@ impl Chart {
             Plot::Channels(channels) => longest(&channels.series).max(channels.whiskers.len()),
             Plot::Ranges(ranges) => ranges.rows.len(),
             Plot::Depth(depth) => depth.labels.len(),
+            Plot::Scatter(scatter) => scatter.points.len(),
         }
     }
 
@@ -275,6 +324,7 @@ impl Chart {
             Plot::Channels(channels) => ("channels", channels.x.label(), channels.y.label()),
             Plot::Ranges(ranges) => ("layers", ranges.x.label(), String::new()),
             Plot::Depth(depth) => ("layers", depth.x.label(), depth.y.label()),
+            Plot::Scatter(scatter) => ("points", scatter.x.label(), scatter.y.label()),
         };
         let axes: Vec<String> = [x, y].into_iter().filter(|axis| !axis.is_empty()).collect();
         format!("{}: {} over {} {what}; {}", self.title, names.join(", "), self.len(), axes.join(", "))
