@@ -27,7 +27,7 @@ test: test-tools ## Run every check and test: format, lints, native, WebAssembly
 .PHONY: build
 build: build-tools ## Build dist/: static files with relative addresses, for any sub-path of any static server
 	@echo "build: compiling the page and the worker (some minutes the first time)"
-	@cargo build --locked --release $(WASM) --bin app --no-default-features
+	@cargo build --locked --profile page $(WASM) --bin app --no-default-features
 	@cargo build --locked --release $(WASM) --bin worker
 	@trunk --quiet build --release
 	@node scripts/sizes.mjs dist

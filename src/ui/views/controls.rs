@@ -20,6 +20,9 @@ pub fn Choice(
     #[prop(into)]
     choose: Callback<String>,
 ) -> impl IntoView {
+    // The list is made anew only when it changes: a form changes with every key.
+    let value = Memo::new(move |_| value.get());
+    let choices = Memo::new(move |_| choices.get());
     view! {
         <label class="labelled"><span>{label}</span>
             <select aria-label=label on:change=move |event| choose.run(event_target_value(&event))>
@@ -76,7 +79,7 @@ pub fn TextField(
     view! {
         <label class="labelled"><span>{label}</span>
             <input type="text" class="mono" aria-label=label placeholder=placeholder prop:value=move || value.get()
-                on:change=move |event| choose.run(event_target_value(&event)) />
+                on:input=move |event| choose.run(event_target_value(&event)) />
         </label>
     }
 }

@@ -18,8 +18,9 @@ const QUIET_MS: i32 = 300;
 const FOLLOW_EVERY_MS: f64 = 90.0;
 /// What took longer than this is measured again only when the user asks.
 const CHEAP_MS: f64 = 1500.0;
-/// A run longer than this makes a measurement too long to begin unasked.
-const QUICK_RUN_MS: f64 = 250.0;
+/// Where the errors of all layers take longer than this, findings are looked for only when the user asks: they try
+/// every row of the table.
+const FINDABLE_MS: f64 = 500.0;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,18 @@ pub struct Scope {
     pub source: Option<SourceId>,
     /// How many of its images.
     pub count: usize,
+}
+
+impl Scope {
+    /// How many images there are to measure.
+    fn count(self) -> usize {
+        if self.source.is_some() { self.count.max(1) } else { 1 }
+    }
+
+    /// The same, to multiply a time by.
+    fn images(self) -> f64 {
+        self.count() as f64
+    }
 }
 
 /// What an answer was measured on: another subject makes it old.
@@ -132,6 +145,8 @@ struct Line {
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
     id: Option<u32>,
+    what: Measurement,
+    asked: bool,
     subject: Subject,
     since_ms: f64,
 }
@@ -162,8 +177,8 @@ impl Measures {
 
     /// The images of the chosen scope.
     pub(super) fn images(&self) -> Images {
-        let Scope { source, count } = self.scope.get_untracked();
-        Images { source, first: 0, count: if source.is_some() { count.max(1) } else { 1 } }
+        let scope = self.scope.get_untracked();
+        Images { source: scope.source, first: 0, count: scope.count() }
     }
 
     /// Subject and time of an answer; `None` where there is none, or a part of one.
@@ -242,21 +257,22 @@ impl Session {
     fn measure_cheap(self) {
         let measures = self.playground.measures;
         let now = self.subject();
-        // Before there is a time to go by, the last run tells.
-        let run_ms = self.result.with_untracked(|result| {
-            let runs =
-                result.iter().flat_map(|result| &result.outcomes).filter_map(|outcome| outcome.result.as_ref().ok());
-            runs.map(|run| run.run_ms).fold(0.0, f64::max)
-        });
-        let alone = measures.images().count == 1;
+        // Time goes with the number of images.
+        let expected = |(subject, took_ms): (Subject, f64)| took_ms * now.scope.images() / subject.scope.images();
+        // What has not been measured yet goes by the errors of all layers, which come first.
+        let errors_ms = measures.taken(Measurement::LayerErrors).map(expected);
         for what in Measurement::UNASKED {
-            let cheap = match measures.taken(what) {
-                Some((subject, _)) if subject == now => continue,
-                Some((subject, took_ms)) => took_ms < CHEAP_MS && subject.scope == now.scope,
-                None => run_ms < QUICK_RUN_MS || what == Measurement::LayerErrors,
+            let most_ms = if what == Measurement::Findings { FINDABLE_MS } else { CHEAP_MS };
+            let unmeasured = match errors_ms {
+                Some(errors_ms) => errors_ms < most_ms,
+                None => what == Measurement::LayerErrors,
             };
-            // Another number of images has been chosen by hand: what it costs is known only afterwards.
-            if cheap || (alone && run_ms < QUICK_RUN_MS) {
+            let cheap = match measures.taken(what) {
+                Some((subject, _)) if subject == now => false,
+                Some(taken) => expected(taken) < CHEAP_MS,
+                None => unmeasured,
+            };
+            if cheap {
                 self.put_in_line(what, false);
             }
         }
@@ -265,6 +281,15 @@ impl Session {
 
     /// Measures what the user has asked for.
     pub fn measure(self, what: Measurement) {
+        // What was begun unasked gives way, and comes again afterwards.
+        let unasked = self.playground.measures.line.try_update_value(|line| {
+            let unasked = line.under_way.filter(|under_way| !under_way.asked && under_way.what != what)?;
+            line.waiting.push_back((unasked.what, false));
+            unasked.id
+        });
+        if let Some(id) = unasked.flatten() {
+            self.cancel_request(id);
+        }
         self.put_in_line(what, true);
         self.next_measurement();
     }
@@ -286,7 +311,7 @@ impl Session {
                 return None;
             }
             let (what, asked) = line.waiting.pop_front()?;
-            line.under_way = Some(UnderWay { id: None, subject, since_ms: platform::now_ms() });
+            line.under_way = Some(UnderWay { id: None, what, asked, subject, since_ms: platform::now_ms() });
             Some((what, asked))
         });
         let Some((what, asked)) = next.flatten() else { return };
@@ -298,11 +323,16 @@ impl Session {
             if playground.model.get_untracked() != Some(model) {
                 return;
             }
+            let answered = matches!(reply, Reply::Playground(_));
             if let Reply::Playground(reply) = reply {
                 measures.set(*reply, subject, true, platform::now_ms() - since_ms);
             }
             measures.line.update_value(|line| line.under_way = None);
             measures.running.set(None);
+            // Now there is a time to go by for the others.
+            if answered && what == Measurement::LayerErrors && subject == self.subject() {
+                self.measure_cheap();
+            }
             self.next_measurement();
         });
         measures.line.update_value(|line| {
@@ -388,6 +418,11 @@ impl Session {
         });
         self.end_measuring();
         self.playground.measures.scope.set(Scope { count, ..scope });
+        // Whoever chooses images wants to see them measured, however long it takes: it can be cancelled.
+        if self.result.with_untracked(Option::is_some) || scope.source.is_some() {
+            self.put_in_line(Measurement::LayerErrors, false);
+            self.next_measurement();
+        }
     }
 
     /// The data set that more than one image are taken from: that of the next run's input, else the first.

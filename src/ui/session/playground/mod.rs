@@ -8,7 +8,7 @@ mod orders;
 mod picture;
 
 pub use keep::Restored;
-pub use measures::{Measurement, Measures, Scope, Taken};
+pub use measures::{Answer, Measurement, Measures, Scope, Taken};
 pub use orders::{Field, Refusal};
 pub use picture::VALUES_PER_PAGE;
 
@@ -66,6 +66,8 @@ pub struct Playground {
     pub fixed: RwSignal<Option<(Finding, Fixed)>>,
     /// Whether a fix is being tried.
     pub fixing: RwSignal<bool>,
+    /// Whether a handle is being dragged.
+    pub dragging: RwSignal<bool>,
     /// Grows with every change of the table.
     pub revision: RwSignal<u32>,
     /// What is measured, on which images.
@@ -100,6 +102,7 @@ impl Playground {
             restored: RwSignal::default(),
             fixed: RwSignal::default(),
             fixing: RwSignal::default(),
+            dragging: RwSignal::default(),
             revision: RwSignal::default(),
             measures: Measures::new(),
             orders: StoredValue::new_local(Orders::default()),

@@ -134,6 +134,9 @@ impl Session {
             orders.gestures = orders.gestures.max(gesture);
             gesture
         });
+        if !self.playground.dragging.get_untracked() {
+            self.playground.dragging.set(true);
+        }
         self.order_edit(change, gesture);
     }
 
@@ -141,6 +144,7 @@ impl Session {
     pub fn end_gesture(self) {
         let ended = self.playground.orders.try_update_value(|orders| orders.gesture.take()).flatten();
         if ended.is_some() {
+            self.playground.dragging.set(false);
             self.refit_picture();
         }
     }

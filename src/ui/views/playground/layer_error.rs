@@ -4,10 +4,11 @@ use super::describe;
 use super::table::{Cell, Column, DataTable, Line, MeasureHead, figures, state_of, words};
 use crate::chart::{Axis, Chart, Depth, Direction, Plot, Role, Series};
 use crate::export::{self, Table, TableError};
+use crate::platform;
 use crate::ui::chart::{ChartView, kept_view};
-use crate::ui::session::playground::Measurement;
+use crate::ui::session::playground::{Answer, Measurement};
 use crate::ui::{format, roles, use_session};
-use crate::worker::{ErrorMetrics, LayerErrorRow, TensorKind};
+use crate::worker::{ErrorMetrics, LayerErrorRow, Measured, TensorKind};
 use leptos::prelude::*;
 use std::collections::HashSet;
 
@@ -23,6 +24,9 @@ const COLUMNS: &[Column] = &[
     figures("local max error", "largest absolute difference"),
     figures("cumulative max error", "largest absolute difference"),
 ];
+
+/// While a handle is dragged the table is drawn this often.
+const TABLE_EVERY_MS: f64 = 1000.0;
 
 /// Which tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +55,9 @@ pub fn LayerError() -> impl IntoView {
     let which = RwSignal::new(Which::All);
     let dirty = dirty_tensors();
     let rows = move || answer.with(|taken| taken.as_ref().map(|taken| taken.answer.rows.clone()).unwrap_or_default());
+    let settled = settled(answer, playground.dragging);
     let lines = Memo::new(move |_| {
-        let rows = rows();
+        let rows = settled.get();
         let kept = rows.iter().filter(|row| which.get().holds(row.kind));
         dirty.with(|dirty| kept.map(|row| line(row, dirty)).collect::<Vec<_>>())
     });
@@ -89,6 +94,24 @@ pub fn LayerError() -> impl IntoView {
             <DataTable label="Layer error" columns=COLUMNS lines empty="Run an input (R): the error of every tensor stands here." />
         </section>
     }
+}
+
+/// The rows for the table: hundreds of cells, which the browser lays out and paints for longer than a frame. While a
+/// handle is dragged the chart shows every answer, the table one now and then; at its end the last one.
+fn settled(answer: Answer<Measured<LayerErrorRow>>, dragging: RwSignal<bool>) -> RwSignal<Vec<LayerErrorRow>> {
+    let rows = RwSignal::new(Vec::new());
+    let shown_ms = StoredValue::new(f64::NEG_INFINITY);
+    Effect::new(move |_| {
+        let (dragging, now_ms) = (dragging.get(), platform::now_ms());
+        answer.with(|taken| {
+            let there = taken.as_ref().map(|taken| &taken.answer.rows);
+            if !dragging || now_ms - shown_ms.get_value() > TABLE_EVERY_MS {
+                shown_ms.set_value(now_ms);
+                rows.set(there.cloned().unwrap_or_default());
+            }
+        });
+    });
+    rows
 }
 
 /// Names of the rows that differ from the file.

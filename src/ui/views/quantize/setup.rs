@@ -69,8 +69,8 @@ pub fn Setup() -> impl IntoView {
 /// Which images calibrate.
 #[component]
 fn Images(form: RwSignal<Form>) -> impl IntoView {
-    let by = move || form.with(|form| form.images_by);
-    let value = move || match by() {
+    let by = Memo::new(move |_| form.with(|form| form.images_by));
+    let value = move || match by.get() {
         ImagesBy::Class => "class",
         ImagesBy::First => "first",
         ImagesBy::List => "list",
@@ -94,7 +94,7 @@ fn Images(form: RwSignal<Form>) -> impl IntoView {
     let set_list = move |list: String| form.update(|form| form.list = list);
     view! {
         <Choice label="Images" choices=choices value=Signal::derive(move || value().to_owned()) choose=choose />
-        {move || match by() {
+        {move || match by.get() {
             ImagesBy::List => view! { <TextField label="Positions" placeholder="0-99, 120" value=Signal::derive(list) choose=set_list /> }.into_any(),
             ImagesBy::First => view! { <NumberField label="Count" value=Signal::derive(count) choose=set_count /> }.into_any(),
             ImagesBy::Class => view! {
@@ -136,13 +136,21 @@ fn Types(form: RwSignal<Form>) -> impl IntoView {
 fn Calibration(form: RwSignal<Form>) -> impl IntoView {
     let methods: Choices =
         CalibrationMethod::usual(DType::Int8, false).iter().map(|method| pair(method.name(), method.name())).collect();
-    let settings = Memo::new(move |_| form.with(Form::settings));
+    // A field stays while its value changes.
+    let settings =
+        Memo::new(move |_| form.with(|form| form.settings().into_iter().map(|(name, _)| name).collect::<Vec<_>>()));
+    let value = move |name: &'static str| {
+        Signal::derive(move || {
+            let value = form.with(|form| form.settings().into_iter().find(|(known, _)| *known == name));
+            value.map(|(_, value)| value.to_string()).unwrap_or_default()
+        })
+    };
     view! {
         <div class="tools form">
             <Choice label="Calibration" choices=methods value=Signal::derive(move || form.with(|form| form.calibration.name().to_owned()))
                 choose=move |name: String| form.update(|form| form.take_method(&name)) />
-            {move || settings.get().into_iter().map(|(name, value)| view! {
-                <NumberField label=name value=value.to_string() choose={move |to: Option<f64>| if let Some(to) = to { form.update(|form| form.set(name, to)) }} />
+            {move || settings.get().into_iter().map(|name| view! {
+                <NumberField label=name value=value(name) choose={move |to: Option<f64>| if let Some(to) = to { form.update(|form| form.set(name, to)) }} />
             }).collect_view()}
             <Check label="Compare methods" value=Signal::derive(move || form.with(|form| form.compare)) choose=move |on: bool| form.update(|form| form.compare = on) />
             <Check label="Fold batch norm and constants" value=Signal::derive(move || form.with(|form| form.fold)) choose=move |on: bool| form.update(|form| form.fold = on) />
