@@ -284,9 +284,7 @@ impl Chart {
             Plot::Depth(depth) => {
                 depth.lines.iter().chain(&depth.points).map(|series| (series.name.as_str(), series.role)).collect()
             }
-            Plot::Scatter(scatter) => {
-                scatter.groups.iter().map(|group| (group.name.as_str(), group.role)).collect()
-            }
+            Plot::Scatter(scatter) => scatter.groups.iter().map(|group| (group.name.as_str(), group.role)).collect(),
         }
     }
 

@@ -125,8 +125,7 @@ pub fn readout(chart: &Chart, view: &View, span: Range<usize>) -> Readout {
                 None => with_unit(point.y, &scatter.y.unit),
             };
             let row = |label: &str, value| ReadoutRow { role, label: label.to_owned(), value };
-            let rows =
-                vec![row(&scatter.x.title, with_unit(point.x, &scatter.x.unit)), row(&scatter.y.title, value)];
+            let rows = vec![row(&scatter.x.title, with_unit(point.x, &scatter.x.unit)), row(&scatter.y.title, value)];
             Readout { title: point.label.clone(), rows }
         }
     }

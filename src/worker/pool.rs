@@ -1,7 +1,7 @@
 //! Several workers, each with the same files open and an engine of its own.
 
 use super::client::{Client, ClientError};
-use super::protocol::{ModelSummary, Reply, Request, SourceSummary, Workspace};
+use super::protocol::{ModelSummary, Notice, Reply, Request, SourceSummary, Workspace};
 use crate::platform::PickedFile;
 use std::rc::Rc;
 
@@ -15,7 +15,15 @@ pub struct Member {
 impl Member {
     /// Starts a worker and opens the files, batch by batch as they were opened in the first one.
     pub async fn start(batches: &[Vec<PickedFile>]) -> Result<Self, ClientError> {
-        let client = Client::start(|_, _| {}, |_| {})?;
+        Self::start_listening(batches, |_| {}).await
+    }
+
+    /// The same; `notice` hears what the worker says unasked of the requests that it is given afterwards.
+    pub async fn start_listening(
+        batches: &[Vec<PickedFile>],
+        notice: impl Fn(Notice) + Clone + 'static,
+    ) -> Result<Self, ClientError> {
+        let client = Client::start(move |_, said| notice(said), |_| {})?;
         let mut workspace = Workspace::default();
         for batch in batches {
             let paths = batch.iter().map(|picked| picked.path.clone()).collect();

@@ -59,7 +59,8 @@ pub fn layout(scatter: &Scatter, viewport: &Viewport, theme: &Theme) -> Scene {
         limit(at(plot.x, px), at(plot.right(), px));
     }
     for (index, group) in scatter.groups.iter().enumerate().filter(|(_, group)| group.joined) {
-        let mut joined: Vec<_> = points.iter().filter(|(_, point)| point.group == index).map(|(_, p)| (p.x, p.y)).collect();
+        let mut joined: Vec<_> =
+            points.iter().filter(|(_, point)| point.group == index).map(|(_, p)| (p.x, p.y)).collect();
         joined.sort_by(|a, b| a.0.total_cmp(&b.0));
         let line: Vec<_> = joined.into_iter().map(|(px, py)| at(x.px(px), y.px(py))).collect();
         let stroke = Stroke::solid(theme.role(group.role), 1.5);

@@ -83,10 +83,13 @@ pub fn front(standings: &[Standing]) -> Vec<bool> {
 
 /// Successive halving: how many candidates are measured on how many images, round by round. The first round has all of
 /// them on a few images, each next one a third of them on three times as many, until `images` are seen by at least
-/// `last`.
+/// `last`. So few candidates see all images at once.
 pub fn halving(candidates: usize, images: usize, last: usize) -> Vec<(usize, usize)> {
     /// Images of the first round.
-    const FIRST: usize = 16;
+    const FIRST: usize = 32;
+    if candidates <= last {
+        return vec![(candidates, images)];
+    }
     let mut rounds = Vec::new();
     let (mut left, mut seen) = (candidates, FIRST.min(images));
     loop {
@@ -139,9 +142,9 @@ mod tests {
 
     #[test]
     fn fewer_candidates_see_more_images() {
-        assert_eq!(halving(44, 256, 4), [(44, 16), (15, 48), (5, 144), (4, 256)]);
+        assert_eq!(halving(44, 512, 4), [(44, 32), (15, 96), (5, 288), (4, 512)]);
         assert_eq!(halving(3, 8, 4), [(3, 8)]);
-        assert_eq!(halving(3, 256, 4), [(3, 16), (3, 256)]);
+        assert_eq!(halving(3, 256, 4), [(3, 256)]);
         for (candidates, images, last) in [(1, 1, 1), (100, 10_000, 3), (5, 17, 9)] {
             assert_eq!(halving(candidates, images, last).last().unwrap().1, images);
         }

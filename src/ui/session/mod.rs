@@ -1,5 +1,6 @@
 //! What the page knows (signals) and what a user can do (verbs).
 
+pub mod autopilot;
 mod evaluate;
 mod lifecycle;
 pub mod playground;
@@ -78,6 +79,9 @@ pub struct Session {
     pub quantize_form: RwSignal<Form>,
     /// The model that was quantized here last.
     pub quantized: RwSignal<Option<QuantizedHere>>,
+    /// The last search, running or ended.
+    pub autopilot: RwSignal<Option<autopilot::Flight>>,
+    autopilot_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
     evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
     /// The quantization table in hand.
     pub playground: Playground,
@@ -104,6 +108,8 @@ impl Session {
             evaluation: RwSignal::default(),
             quantize_form: RwSignal::default(),
             quantized: RwSignal::default(),
+            autopilot: RwSignal::default(),
+            autopilot_stop: StoredValue::new_local(None),
             evaluation_stop: StoredValue::new_local(None),
             playground: Playground::new(),
             client: StoredValue::new_local(None),

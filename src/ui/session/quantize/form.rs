@@ -30,6 +30,7 @@ pub struct Form {
     pub calibration: CalibrationMethod,
     pub options: QuantizeOptions,
     pub fold: bool,
+    pub corrections: Corrections,
     pub compare: bool,
 }
 
@@ -46,6 +47,7 @@ impl Default for Form {
             calibration: CalibrationMethod::MinMax,
             options: QuantizeOptions::default(),
             fold: false,
+            corrections: Corrections::default(),
             compare: true,
         }
     }
@@ -182,7 +184,7 @@ impl Form {
             options: self.options.clone(),
             preset: Some(self.preset.clone()),
             fold: self.fold,
-            corrections: Corrections::default(),
+            corrections: self.corrections,
             compare: self.compare,
         })
     }

@@ -66,7 +66,7 @@ impl<J: Job> Search<'_, J> {
         let (fits, keeps) = (target.fits(&standing), target.keeps(&standing));
         let right = if self.report.labelled { "right" } else { "as the float model says" };
         let mut why = vec![
-            format!("{} of {} candidates: {}.", chosen + 1, self.trials.len(), trial.recipe.label()),
+            format!("Of {} candidates: {}.", self.trials.len(), trial.recipe.label()),
             format!(
                 "{} bytes, of at most {}{}.",
                 trial.bytes,
@@ -94,7 +94,7 @@ impl<J: Job> Search<'_, J> {
             });
             why.push(format!(
                 "On {}, which chose nothing: {correct} of {total} {right}, {:.2} %{interval}; the float model {float}. \
-                 Share on the file as it is written.",
+                 Measured on the file as it is written.",
                 self.report.measured_on,
                 100.0 * measured.fraction.accuracy
             ));

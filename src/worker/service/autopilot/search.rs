@@ -7,9 +7,11 @@ use crate::analysis::{OutputFacts, QualitySums, argmax};
 use crate::engine::{EngineError, LivePlan};
 use crate::onnx::Document;
 use crate::problem::Problem;
-use crate::quant::autopilot::{Recipe, Split, Standing};
+use crate::quant::autopilot::{Recipe, RowChange, Split, Standing};
 use crate::quant::calibrate::CalibrationMethod;
-use crate::quant::quantizer::{BiasCorrection, QuantizeError, Quantized, Ranges, quantize, with_zero_biases};
+use crate::quant::quantizer::{
+    BiasCorrection, QuantizeError, Quantized, Ranges, adjusted_ranges, quantize, with_zero_biases,
+};
 use crate::quant::table::{Row, TableFormat, lower};
 use crate::worker::protocol::{AutopilotOrder, AutopilotReport, Reply};
 use std::rc::Rc;
@@ -134,13 +136,22 @@ impl<'a, J: Job> Search<'a, J> {
             (true, Some(equalized)) => equalized,
             _ => &self.documents.0,
         };
-        let ranges = self.ranges.get(usize::from(recipe.corrections.equalize)).into_iter().flatten();
-        let ranges = ranges.into_iter().find(|(method, _)| *method == recipe.calibration).map(|(_, ranges)| ranges);
+        let of_model = || self.ranges.get(usize::from(recipe.corrections.equalize)).into_iter().flatten();
+        let ranges = of_model().find(|(method, _)| *method == recipe.calibration).map(|(_, ranges)| ranges);
         let none = Ranges::new();
         let ranges = ranges.unwrap_or(&none);
+        let mut options = recipe.options();
+        // 16 bits have room for the extremes: a range that clips them would keep what it loses.
+        let extremes = of_model().find(|(method, _)| *method == CalibrationMethod::MinMax).map(|(_, ranges)| ranges);
+        let extremes = extremes.map(|extremes| adjusted_ranges(document, extremes, &options)).unwrap_or_default();
+        for (tensor, change) in &recipe.changes {
+            if let (RowChange::Wide { constant: false }, Some(changed)) = (change, options.overrides.get_mut(tensor)) {
+                changed.range = extremes.get(tensor).copied();
+            }
+        }
         match recipe.corrections.bias {
-            BiasCorrection::None => quantize(document, ranges, &recipe.options()),
-            _ => quantize(&with_zero_biases(document)?.0, ranges, &recipe.options()),
+            BiasCorrection::None => quantize(document, ranges, &options),
+            _ => quantize(&with_zero_biases(document)?.0, ranges, &options),
         }
     }
 

@@ -14,6 +14,8 @@ const SWITCHING_IMAGES: usize = 32;
 const LAST_ROUND: usize = 4;
 /// Rows that are changed together at most, apart from weights.
 const MOST_RAISED: usize = 32;
+/// One in so many tensors may stay float, at most: a model whose activations are float is no integer model.
+const FLOAT_EVERY: usize = 5;
 /// Points of accuracy below the target at which making weights narrower ends.
 const HOPELESS_POINTS: f64 = 5.0;
 /// How many of the best candidates are corrected.
@@ -115,8 +117,10 @@ impl<J: Job> Search<'_, J> {
             if self.order.wide_activations {
                 recipes.push(recipe.with(some().map(|row| (row.tensor.as_str(), wide(row)))));
             }
-            // Constants of a few numbers cost next to nothing as floats.
-            recipes.push(recipe.with(some().map(|row| (row.tensor.as_str(), RowChange::Float))));
+        }
+        for count in ladder(worst.len().div_ceil(FLOAT_EVERY)) {
+            let some = worst.iter().take(count);
+            recipes.push(recipe.with(some.map(|row| (row.tensor.as_str(), RowChange::Float))));
         }
         let candidates = self.propose_all(recipes.into_iter()).await?;
         self.compete(candidates, LAST_ROUND).await
@@ -215,7 +219,7 @@ impl<J: Job> Search<'_, J> {
             }
         }
         let candidates = self.propose_all(recipes.into_iter()).await?;
-        self.compete(candidates, LAST_ROUND / 2).await
+        self.compete(candidates, 3 * CORRECTED).await
     }
 
     fn of(&self, trial: usize) -> Result<(Recipe, std::rc::Rc<Quantized>), Failure> {
