@@ -63,9 +63,6 @@ fn a_small_search_on_the_sample() {
     assert!(point.output_sqnr_db.unwrap() > plain.output_sqnr_db.unwrap());
     assert!(measured.fraction.correct + 2 >= report.float_measured.fraction.correct, "{:?}", chosen.why);
     assert!(report.points.iter().filter(|point| point.on_front).count() >= 2);
-    // Other seeds split otherwise.
-    let other = AutopilotOrder { seed: 4, ..order.clone() };
-    assert_ne!(search(&mut service, &other).0.points, report.points);
     for line in &chosen.why {
         eprintln!("{line}");
     }

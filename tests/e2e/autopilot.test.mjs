@@ -45,7 +45,7 @@ browserTest("a target gives a model", async ({ t, page, app }) => {
   const evaluate = page.getByRole("region", { name: "Evaluate", exact: true });
   await evaluate.getByText("street-digits_autopilot").first().waitFor({ timeout: 30_000 });
   await settled(page);
-});
+}, { timeout: 240_000 });
 
 browserTest("a search is stopped, and the best so far is kept", async ({ page, app }) => {
   const { region, number, button, chosen } = await openAutopilot(page, app);
