@@ -123,6 +123,33 @@ pub fn match_tensors(a: &[(String, Tensor)], b: &[(String, Tensor)]) -> Vec<Tens
     matches.into_iter().map(|(_, found)| found).collect()
 }
 
+/// How two tensors that are meant to be the same weights differ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TensorDifference {
+    /// As [`TensorMatch::transposition`]: the order in which the first lies closest to the second.
+    pub transposition: Option<Vec<usize>>,
+    /// Largest absolute difference of two elements.
+    pub max_abs_difference: f64,
+    /// Root mean square of the differences over that of the first.
+    pub relative_difference: f64,
+    /// Whether type and bits of all elements are equal.
+    pub equal_bits: bool,
+}
+
+/// Compares two tensors in the order of axes that brings them closest, however far that is. `None` where their shapes do
+/// not go together (dims of 1 aside) and where either cannot be read as numbers or is empty.
+pub fn compare_tensors(a: &Tensor, b: &Tensor) -> Option<TensorDifference> {
+    let (left, right) = (Prepared::of(a)?, Prepared::of(b)?);
+    let (transposition, max_abs_difference, relative_difference) = closest(&left, &right, f64::INFINITY)?;
+    let laid = |tensor: &Tensor, dims: &[usize]| tensor.reshaped(dims.to_vec()).ok();
+    let turned = match &transposition {
+        Some(order) => laid(a, &left.dims).and_then(|tensor| tensor.permuted(order).ok()),
+        None => Some(a.clone()),
+    };
+    let equal_bits = a.dtype() == b.dtype() && turned.is_some_and(|turned| turned.bytes() == b.bytes());
+    Some(TensorDifference { transposition, max_abs_difference, relative_difference, equal_bits })
+}
+
 /// The permutation that brings the two closest, with the differences; `None` where they are not the same weights.
 fn best(a: &Prepared, b: &Prepared) -> Option<(Option<Vec<usize>>, f64, f64)> {
     // Norms and means of tensors that are close are close: most pairs end here.
@@ -130,6 +157,11 @@ fn best(a: &Prepared, b: &Prepared) -> Option<(Option<Vec<usize>>, f64, f64)> {
     if (a.norm - b.norm).abs() > allowed || (a.mean - b.mean).abs() > allowed {
         return None;
     }
+    closest(a, b, MOST_RELATIVE_DIFFERENCE)
+}
+
+/// The same for any two, up to a relative difference.
+fn closest(a: &Prepared, b: &Prepared, most_relative: f64) -> Option<(Option<Vec<usize>>, f64, f64)> {
     let identity: Vec<usize> = (0..a.dims.len()).collect();
     let mut best: Option<(Option<Vec<usize>>, f64, f64)> = None;
     for permutation in permutations(a.dims.len()) {
@@ -138,7 +170,7 @@ fn best(a: &Prepared, b: &Prepared) -> Option<(Option<Vec<usize>>, f64, f64)> {
             continue;
         }
         let (largest, relative) = differences(a, b, &permutation);
-        if relative <= MOST_RELATIVE_DIFFERENCE && best.as_ref().is_none_or(|best| relative < best.2) {
+        if relative <= most_relative && best.as_ref().is_none_or(|best| relative < best.2) {
             best = Some(((permutation != identity).then_some(permutation), largest, relative));
         }
         if best.as_ref().is_some_and(|best| best.2 == 0.0) {

@@ -17,6 +17,7 @@ mod match_tensors;
 mod predictions;
 mod quality;
 mod ranges;
+mod recording;
 mod residuals;
 mod sample;
 mod stats;
@@ -39,13 +40,14 @@ pub use findings::{
 pub use histogram::{BinFloat, Histogram, HistogramError, histogram, tensor_histogram};
 pub use layout::{Layout, guess_layout};
 pub use ledger::{CAUSES, Cause, Ledger, LedgerSums, Steps};
-pub use match_tensors::{TensorMatch, match_tensors};
+pub use match_tensors::{TensorDifference, TensorMatch, compare_tensors, match_tensors};
 pub use predictions::{
     OutputFacts, Prediction, Predictions, ScoreKind, argmax, class_probabilities, predictions, score_kind,
     tensor_predictions,
 };
 pub use quality::{LEAST_PROBABILITY, Quality, QualitySums};
 pub use ranges::{LayerRange, Span, layer_range};
+pub use recording::{LAYER_TOLERANCE, LayerDifference, RECORDED_INPUT, RECORDED_OUTPUT, Recording, compare_outputs};
 pub use residuals::{JoinSums, round_to_scale, scale_ratio};
 pub use sample::Sample;
 pub use stats::{Inside, Stats, ValueRange, inside, percentiles, stats, tensor_inside, tensor_stats};

@@ -2,7 +2,7 @@
 
 use super::{Ended, Outcome, files, print, print_json};
 use crate::export::pytorch::pytorch;
-use crate::import::{KerasOptions, Kind, Limits, Opened, SourceFile, convert_keras, detect, open};
+use crate::import::{ConvertOptions, Limits, convert, detect};
 use crate::onnx::Document;
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -16,10 +16,10 @@ pub struct Convert {
     /// The .onnx file to write; with `--to pytorch` the folder for model.py and its weights.
     #[arg(long)]
     out: PathBuf,
-    /// The operator set, for Keras files.
+    /// The operator set, 13 or newer; an ONNX file keeps its own.
     #[arg(long)]
     opset: Option<i64>,
-    /// Fold batch normalization into convolutions and dense layers, for Keras files.
+    /// Fold batch normalization into the layers before it.
     #[arg(long)]
     fold_batch_norm: bool,
     /// What to write.
@@ -80,22 +80,11 @@ impl Convert {
     }
 
     fn document(&self, name: &str, bytes: Bytes) -> Result<(Document, Vec<String>), Vec<Problem>> {
-        if matches!(detect(name, &bytes, bytes.len() as u64), Kind::Hdf5 | Kind::KerasZip) {
-            let usual = KerasOptions::default();
-            let options =
-                KerasOptions { opset: self.opset.unwrap_or(usual.opset), fold_batch_norm: self.fold_batch_norm };
-            let converted = convert_keras(&bytes, name, &options).map_err(|error| vec![error.into_problem(name)])?;
-            return Ok((converted.document, converted.notes));
-        }
-        let (opened, problems) = open(vec![SourceFile { path: name.to_owned(), bytes }], &Limits::default());
-        let model = opened.into_iter().find_map(|opened| match opened {
-            Opened::Model { bytes, .. } => Some(bytes),
-            _ => None,
-        });
-        let Some(bytes) = model else { return Err(problems) };
-        let document = Document::decode(bytes).map_err(|error| vec![error.problem(name)])?;
-        let notes = document.proto().metadata_props.iter().filter(|entry| entry.key() == "note");
-        let notes = notes.map(|entry| entry.value().to_owned()).collect();
-        Ok((document, notes))
+        let kind = detect(name, &bytes, bytes.len() as u64);
+        let options = ConvertOptions { opset: self.opset, fold_batch_norm: self.fold_batch_norm };
+        let conversion = convert(kind, &bytes, name, &options, &Limits::default());
+        let converted = conversion.map_err(|error| vec![error.into_problem(name)])?.converted;
+        let unsupported = converted.unsupported.into_iter().map(|what| format!("not converted: {what}"));
+        Ok((converted.document, converted.notes.into_iter().chain(unsupported).collect()))
     }
 }

@@ -1,9 +1,11 @@
 //! Reading and writing files, and opening them in a service.
 
 use super::job::TerminalJob;
+use crate::import::FileParts;
 use crate::problem::Problem;
 use crate::worker::service::{Attachment, Service};
 use crate::worker::{Reply, Request, Workspace};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// A fault of the program.
@@ -20,6 +22,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
         expected: "a file that can be read".to_owned(),
         advice: "Check the path.".to_owned(),
     })
+}
+
+/// Some bytes of a file.
+fn part(path: &Path, start: u64, count: usize) -> std::io::Result<Vec<u8>> {
+    let mut file = std::fs::File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(count as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a file.
@@ -51,7 +62,12 @@ pub fn open(service: &mut Service, paths: &[PathBuf], job: &TerminalJob) -> Resu
     let mut attachments = Vec::new();
     for path in expand(paths)? {
         names.push(path.display().to_string());
-        attachments.push(Attachment::new(move || std::fs::read(&path).map_err(|error| error.to_string())));
+        attachments.push(match std::fs::metadata(&path) {
+            Ok(facts) => Attachment::in_parts(FileParts::new(facts.len(), move |start, count| {
+                part(&path, start, count).map_err(|error| error.to_string())
+            })),
+            Err(error) => Attachment::new(move || Err(error.to_string())),
+        });
     }
     let answer = futures::executor::block_on(service.answer(Request::Open { paths: names }, attachments, job));
     match answer.0 {

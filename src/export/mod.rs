@@ -9,6 +9,7 @@ mod evaluation;
 mod npy;
 mod npz;
 pub mod pytorch;
+mod recorder;
 mod report;
 mod weights_npz;
 
@@ -20,6 +21,7 @@ pub use evaluation::{
 };
 pub use npy::{Conversion, NpyError, NpyFile, npy};
 pub use npz::{Compression, NpzError, NpzFile, npz};
+pub use recorder::{RecordedModel, Recorder, recorder};
 pub use report::{
     InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report, SCHEMA_VERSION,
     UnmatchedTensor, ValueReport,

@@ -156,8 +156,10 @@ pub(super) fn member(bytes: &Bytes, base: &str, budget: &mut Budget) -> Result<O
     };
     let mut archive = ZipArchive::new(Cursor::new(bytes.clone())).map_err(damaged)?;
     let wanted = |name: &[u8]| base_name(&clean_path(&String::from_utf8_lossy(name))) == base;
-    let Some(name) = archive.file_names_raw().find(|name| wanted(name)).map(<[u8]>::to_vec) else { return Ok(None) };
-    let entry = archive.by_name_raw(&name).map_err(damaged)?;
+    // Not `by_name_raw`: it gives a member as it is packed.
+    let position = archive.file_names_raw().position(|name| wanted(name));
+    let Some(position) = position else { return Ok(None) };
+    let entry = archive.by_index(position).map_err(damaged)?;
     let packed_bytes = entry.compressed_size().min(bytes.len() as u64);
     budget.read(entry, base, packed_bytes).map(|content| Some(content.into()))
 }

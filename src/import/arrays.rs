@@ -1,6 +1,7 @@
 //! Which of some arrays are images, which are labels, and which are just arrays.
 
-use super::{Dataset, ImportError, Pixels};
+use super::limits::{Budget, Limits};
+use super::{Dataset, ImportError, Pixels, Store, archive};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -12,6 +13,19 @@ pub struct NamedArray {
     pub name: String,
     /// Its values.
     pub tensor: Tensor,
+}
+
+/// Reads every array of an .npz file, in the archive's order, within the limits. Fails on the first member that is none.
+pub fn read_npz(bytes: &Bytes, limits: &Limits) -> Result<Vec<NamedArray>, ImportError> {
+    let members = archive::unzip(bytes, &mut Budget::new(limits));
+    if let Some(error) = members.errors.into_iter().next() {
+        return Err(error);
+    }
+    let read = |member: super::SourceFile| {
+        let name = member.path.strip_suffix(".npy").unwrap_or(&member.path).to_owned();
+        Ok(NamedArray { name, tensor: super::read_npy(&member.bytes)? })
+    };
+    members.files.into_iter().map(read).collect()
 }
 
 /// Words for samples, and the words that their labels go by: `x_train` belongs to `y_train`.
@@ -130,21 +144,26 @@ pub(super) fn channels_at(dims: &[usize]) -> Option<ChannelsAt> {
     }
 }
 
+/// Images of 8-bit numbers with these dims; without channels only where they are `labelled`.
+pub(super) fn image_pixels(sample: &[usize], bytes: Store, labelled: bool) -> Option<Pixels> {
+    match (sample, channels_at(sample)) {
+        (&[height, width, channels], Some(ChannelsAt::Last)) => {
+            Some(Pixels::Interleaved { height, width, channels, bytes })
+        }
+        (&[channels, height, width], Some(ChannelsAt::First)) => {
+            let stride_bytes = channels.checked_mul(height)?.checked_mul(width)?;
+            Some(Pixels::Planar { height, width, channels, stride_bytes, offset_bytes: 0, bytes })
+        }
+        (&[height, width], None) if labelled => Some(Pixels::Interleaved { height, width, channels: 1, bytes }),
+        _ => None,
+    }
+}
+
 fn pixels(tensor: &Tensor, labelled: bool, lone: bool) -> Option<Pixels> {
     let bytes = tensor.bytes().clone();
     let sample = tensor.shape().get(1..)?;
     if tensor.dtype() == DType::Uint8 {
-        return match (sample, channels_at(sample)) {
-            (&[height, width, channels], Some(ChannelsAt::Last)) => {
-                Some(Pixels::Interleaved { height, width, channels, bytes })
-            }
-            (&[channels, height, width], Some(ChannelsAt::First)) => {
-                let stride_bytes = channels.checked_mul(height)?.checked_mul(width)?;
-                Some(Pixels::Planar { height, width, channels, stride_bytes, offset_bytes: 0, bytes })
-            }
-            (&[height, width], None) if labelled => Some(Pixels::Interleaved { height, width, channels: 1, bytes }),
-            _ => None,
-        };
+        return image_pixels(sample, bytes.into(), labelled);
     }
     let wanted = labelled || (lone && channels_at(sample).is_some());
     if !tensor.dtype().is_float() || !wanted {

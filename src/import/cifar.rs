@@ -3,7 +3,7 @@
 //! CIFAR-10: 1 label byte, then 1024 red, 1024 green, 1024 blue, row by row. CIFAR-100: a coarse and a fine label byte
 //! (20 and 100 classes) before the same planes; the fine label is taken.
 
-use super::{Dataset, ImportError, Pixels};
+use super::{Dataset, ImportError, Pixels, Store};
 use bytes::Bytes;
 
 /// Bytes of the pixels of one image: 3 planes of 32 x 32.
@@ -49,10 +49,35 @@ impl Layout {
     }
 }
 
+/// The pixels of records.
+pub(super) fn planar(layout: Layout, bytes: Store) -> Pixels {
+    let (stride_bytes, offset_bytes) = (layout.record_bytes(), layout.label_bounds().len());
+    Pixels::Planar { height: 32, width: 32, channels: 3, stride_bytes, offset_bytes, bytes }
+}
+
+/// Adds the labels of whole records to those of the records before.
+pub(super) fn read_labels(layout: Layout, records: &[u8], labels: &mut Vec<u32>) -> Result<(), ImportError> {
+    for record in records.chunks_exact(layout.record_bytes()) {
+        let index = labels.len();
+        for (position, (&label, &bound)) in record.iter().zip(layout.label_bounds()).enumerate() {
+            if label >= bound {
+                return Err(ImportError::format(
+                    format!("image {index}, byte {}", index as u64 * layout.record_bytes() as u64 + position as u64),
+                    format!("label {label}"),
+                    format!("a label from 0 to {}", bound - 1),
+                    "This is not a CIFAR batch in the binary format, or it is damaged.",
+                ));
+            }
+        }
+        labels.extend(record.get(layout.label_bounds().len() - 1).map(|&label| u32::from(label)));
+    }
+    Ok(())
+}
+
 /// Reads a batch. The planes stay in the file's bytes.
 pub fn read(name: &str, source: &str, bytes: Bytes) -> Result<Dataset, ImportError> {
     let layout = Layout::of(&bytes).unwrap_or(Layout::Cifar10);
-    let (record_bytes, offset_bytes) = (layout.record_bytes(), layout.label_bounds().len());
+    let record_bytes = layout.record_bytes();
     let count = bytes.len() / record_bytes;
     let rest = bytes.len() % record_bytes;
     if rest != 0 || count == 0 {
@@ -63,20 +88,8 @@ pub fn read(name: &str, source: &str, bytes: Bytes) -> Result<Dataset, ImportErr
         ));
     }
     let mut labels = Vec::with_capacity(count);
-    for (index, record) in bytes.chunks_exact(record_bytes).enumerate() {
-        for (position, (&label, &bound)) in record.iter().zip(layout.label_bounds()).enumerate() {
-            if label >= bound {
-                return Err(ImportError::format(
-                    format!("image {index}, byte {}", index * record_bytes + position),
-                    format!("label {label}"),
-                    format!("a label from 0 to {}", bound - 1),
-                    "This is not a CIFAR batch in the binary format, or it is damaged.",
-                ));
-            }
-        }
-        labels.extend(record.get(offset_bytes - 1).map(|&label| u32::from(label)));
-    }
-    let pixels = Pixels::Planar { height: 32, width: 32, channels: 3, stride_bytes: record_bytes, offset_bytes, bytes };
+    read_labels(layout, &bytes, &mut labels)?;
+    let pixels = planar(layout, bytes.into());
     let set = Dataset { labels: Some(labels), ..Dataset::new(name, source, count, pixels) };
     if layout == Layout::Cifar10 { with_assumed_names(set).check() } else { set.check() }
 }

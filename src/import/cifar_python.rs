@@ -66,7 +66,7 @@ pub fn read(name: &str, source: &str, bytes: &Bytes, limits: &Limits) -> Result<
         channels: 3,
         stride_bytes: PIXEL_BYTES,
         offset_bytes: 0,
-        bytes: pixels.bytes().clone(),
+        bytes: pixels.bytes().clone().into(),
     };
     let set = Dataset { labels, sample_names: names, ..Dataset::new(name, source, count, pixels) };
     let is_cifar10 = pickle.entry(root, "labels").is_some() && set.labels.iter().flatten().all(|&label| label < 10);

@@ -1,6 +1,6 @@
 //! A set of images or other samples, with labels where they are known.
 
-use super::{Image, ImportError, Picture};
+use super::{Image, ImportError, Picture, Store};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ pub enum Pixels {
         /// Channels.
         channels: usize,
         /// All images.
-        bytes: Bytes,
+        bytes: Store,
     },
     /// 8-bit, a plane per channel; image `i` starts at `i * stride_bytes + offset_bytes` (CIFAR records, NCHW arrays).
     Planar {
@@ -31,7 +31,7 @@ pub enum Pixels {
         /// From the start of a record to its first pixel.
         offset_bytes: usize,
         /// All records.
-        bytes: Bytes,
+        bytes: Store,
     },
     /// Picture files, each of its own size.
     Pictures(Vec<Picture>),
@@ -98,12 +98,15 @@ impl Dataset {
             Pixels::Planar { height, width, channels, stride_bytes, offset_bytes, bytes } => {
                 let record = area(&[*height, *width, *channels]).and_then(|size| size.checked_add(*offset_bytes));
                 match record {
-                    Some(record) if record <= *stride_bytes && *stride_bytes > 0 => bytes.len() / stride_bytes,
+                    Some(record) if record <= *stride_bytes && *stride_bytes > 0 => {
+                        usize::try_from(bytes.len() / *stride_bytes as u64).unwrap_or(usize::MAX)
+                    }
                     _ => 0,
                 }
             }
             Pixels::Interleaved { height, width, channels, bytes } => {
-                area(&[*height, *width, *channels]).and_then(|size| bytes.len().checked_div(size)).unwrap_or(0)
+                let count = area(&[*height, *width, *channels]).and_then(|size| bytes.len().checked_div(size as u64));
+                count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
             }
             Pixels::F32 { shape, bytes } => {
                 let size = area(shape).and_then(|size| size.checked_mul(size_of::<f32>()));
@@ -187,14 +190,13 @@ impl Dataset {
         match &self.pixels {
             Pixels::Interleaved { height, width, channels, bytes } => {
                 let size = area(&[*height, *width, *channels]).unwrap_or(usize::MAX);
-                let data = record(bytes, index, size, 0, size).ok_or_else(|| self.no_sample(index))?.to_vec();
+                let data = self.record(bytes, index, size, 0, size)?.to_vec();
                 Ok(Image { height: *height, width: *width, channels: *channels, data })
             }
             Pixels::Planar { height, width, channels, stride_bytes, offset_bytes, bytes } => {
                 let size = area(&[*height, *width, *channels]).unwrap_or(usize::MAX);
-                let planes = record(bytes, index, *stride_bytes, *offset_bytes, size);
-                let planes = planes.ok_or_else(|| self.no_sample(index))?;
-                let data = interleave(planes, *channels);
+                let planes = self.record(bytes, index, *stride_bytes, *offset_bytes, size)?;
+                let data = interleave(&planes, *channels);
                 Ok(Image { height: *height, width: *width, channels: *channels, data })
             }
             Pixels::Pictures(pictures) => pictures.get(index).ok_or_else(|| self.no_sample(index))?.decode(),
@@ -220,6 +222,21 @@ impl Dataset {
         Tensor::new(DType::Uint8, vec![height, width, channels], data.into()).map_err(|_| self.no_sample(index))
     }
 
+    fn record(
+        &self,
+        store: &Store,
+        index: usize,
+        stride: usize,
+        offset: usize,
+        size: usize,
+    ) -> Result<Bytes, ImportError> {
+        let read = store.record(index, stride, offset, size).map_err(|reason| {
+            let expected = "a file that can still be read";
+            ImportError::format(format!("sample {index}"), reason, expected, "Open the file again.")
+        })?;
+        read.ok_or_else(|| self.no_sample(index))
+    }
+
     fn no_sample(&self, index: usize) -> ImportError {
         ImportError::format(
             self.source.clone(),
@@ -232,11 +249,6 @@ impl Dataset {
 
 fn area(dims: &[usize]) -> Option<usize> {
     dims.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim))
-}
-
-fn record(bytes: &[u8], index: usize, stride: usize, offset: usize, size: usize) -> Option<&[u8]> {
-    let start = index.checked_mul(stride)?.checked_add(offset)?;
-    bytes.get(start..start.checked_add(size)?)
 }
 
 /// Planes to pixels: CHW to HWC.
@@ -259,7 +271,8 @@ mod tests {
 
     fn planar() -> Dataset {
         let bytes = Bytes::from_static(&[7, 1, 2, 3, 4, 5, 6, 9, 10, 20, 30, 40, 50, 60]);
-        let pixels = Pixels::Planar { height: 1, width: 2, channels: 3, stride_bytes: 7, offset_bytes: 1, bytes };
+        let pixels =
+            Pixels::Planar { height: 1, width: 2, channels: 3, stride_bytes: 7, offset_bytes: 1, bytes: bytes.into() };
         Dataset { labels: Some(vec![7, 9]), ..Dataset::new("n", "s", 2, pixels) }
     }
 

@@ -8,6 +8,7 @@ mod archive;
 mod arrays;
 mod cifar;
 mod cifar_python;
+mod convert;
 mod converted;
 mod dataset;
 mod detect;
@@ -25,10 +26,13 @@ mod pytorch;
 mod random;
 mod safetensors;
 mod source;
+mod store;
+mod streamed;
 pub mod tflite;
 
-pub use arrays::NamedArray;
+pub use arrays::{NamedArray, read_npz};
 pub use cifar::CIFAR10_CLASS_NAMES;
+pub use convert::{Conversion, ConvertOptions, Original, convert};
 pub use converted::{Converted, LayerValues, SourceTensor};
 pub use dataset::{Dataset, ImageSize, Pixels};
 pub use detect::{Kind, detect};
@@ -44,3 +48,5 @@ pub use pytorch::{TorchFile, TorchKind, TorchOptions, TorchTensor, read_pytorch,
 pub use random::{Distribution, RandomInputError, random_input};
 pub use safetensors::read_safetensors;
 pub use source::SourceFile;
+pub use store::{FileParts, Store};
+pub use streamed::open_streamed;

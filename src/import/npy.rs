@@ -22,6 +22,18 @@ pub fn read(bytes: &Bytes) -> Result<Tensor, ImportError> {
     array(&descr, &fields.shape, fields.fortran_order, &bytes.slice(data_start..))
 }
 
+/// Shape and start of the data of an array of bytes in row-major order, from the beginning of its file; `None` for
+/// everything else.
+pub(super) fn images_of_bytes(head: &[u8]) -> Option<(Vec<usize>, u64)> {
+    let (header, data_start) = header(head).ok()?;
+    let fields = Fields::parse(&String::from_utf8_lossy(header))?;
+    if !matches!(fields.descr.as_str(), "|u1" | "u1" | "<u1" | ">u1") || fields.fortran_order {
+        return None;
+    }
+    let shape = fields.shape.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<_>>()?;
+    Some((shape, data_start as u64))
+}
+
 /// The header's text and where the data start.
 fn header(bytes: &[u8]) -> Result<(&[u8], usize), ImportError> {
     let magic = bytes.get(..MAGIC.len());

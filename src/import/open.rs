@@ -1,14 +1,13 @@
 //! Opening everything that was dropped at once.
 
+use super::convert::convert_within;
 use super::folders::{self, Group, LoosePicture};
 use super::limits::Budget;
 use super::source::{base_name, clean_path, extension, is_litter, stem};
 use super::{
-    Converted, Dataset, Image, ImportError, KerasOptions, Kind, Limits, NamedArray, Picture, SourceFile, TorchOptions,
-    archive, arrays, cifar, cifar_python, convert_keras, detect, names, npy, pytorch, safetensors, tflite,
+    ConvertOptions, Converted, Dataset, Image, ImportError, Kind, Limits, NamedArray, Original, Picture, SourceFile,
+    archive, arrays, cifar, cifar_python, detect, names, npy,
 };
-use crate::onnx::proto::StringStringEntryProto;
-use crate::onnx::{Document, OnnxError};
 use crate::problem::Problem;
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -22,6 +21,8 @@ pub enum Opened {
         name: String,
         /// The file.
         bytes: Bytes,
+        /// What it was converted from, where it was.
+        original: Option<Original>,
     },
     /// Images or other samples.
     Dataset(Box<Dataset>),
@@ -152,7 +153,7 @@ impl<'a> Drop<'a> {
         let SourceFile { path, bytes } = file;
         let (name, source) = (label(scope, &path), source_of(scope, &path));
         match kind {
-            Kind::Onnx => self.models.push(Opened::Model { name, bytes }),
+            Kind::Onnx => self.models.push(Opened::Model { name, bytes, original: None }),
             Kind::CifarBinary => self.sets.push((scope.to_owned(), cifar::read(&name, &source, bytes)?)),
             Kind::Pickle => match cifar_python::read(&name, &source, &bytes, self.budget.limits)? {
                 cifar_python::Batch::Images(set) => self.sets.push((scope.to_owned(), *set)),
@@ -168,23 +169,13 @@ impl<'a> Drop<'a> {
                 self.names.extend(names.map(|names| (scope.to_owned(), name, names)));
             }
             Kind::TarGz | Kind::Tar | Kind::Zip | Kind::Gzip => self.archive(scope, kind, &path, &bytes, depth)?,
-            Kind::Hdf5 | Kind::KerasZip => {
-                let converted = convert_keras(&bytes, &name, &KerasOptions::default())?;
-                self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
-            }
-            Kind::Tflite => {
-                let converted = tflite::read(&bytes, &tflite::TfliteOptions::default())?;
-                self.models.push(Opened::Model { name, bytes: converted.document.encode().into() });
-            }
-            Kind::TorchZip | Kind::TorchLegacy => {
-                let file = pytorch::read_within(&bytes, &name, &mut self.budget, &TorchOptions::default())?;
-                let document = with_source(&file.converted, kind, &file.code).map_err(|error| unwritten(&error))?;
-                self.models.push(Opened::Model { name, bytes: document.encode().into() });
-            }
-            Kind::Safetensors => {
-                let converted = safetensors::read_safetensors(&bytes, &name, TorchOptions::default().opset)?;
-                let document = with_source(&converted, kind, &[]).map_err(|error| unwritten(&error))?;
-                self.models.push(Opened::Model { name, bytes: document.encode().into() });
+            Kind::Hdf5 | Kind::KerasZip | Kind::Tflite | Kind::TorchZip | Kind::TorchLegacy | Kind::Safetensors => {
+                let options = ConvertOptions::default();
+                let conversion = convert_within(kind, &bytes, &name, &options, &mut self.budget)?;
+                let Converted { document, layer_of, .. } = conversion.converted;
+                let original = Some(Original { kind, bytes, options, layer_of });
+                let bytes = document.encode().into();
+                self.models.push(Opened::Model { name, bytes, original });
             }
             Kind::Empty | Kind::LfsPointer | Kind::WebPage | Kind::Text | Kind::Unknown => {
                 return self.not_ours(scope, kind, path, bytes);
@@ -385,24 +376,6 @@ fn external_locations(model: &[u8]) -> Vec<String> {
         }
     }
     found
-}
-
-/// The document of another format with its notes and its code as metadata, so that they go where it goes.
-fn with_source(converted: &Converted, kind: Kind, code: &[(String, String)]) -> Result<Document, OnnxError> {
-    let entry =
-        |key: &str, value: &str| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value.to_owned()) };
-    converted.document.edit(|proto| {
-        proto.metadata_props.push(entry("source", kind.name()));
-        let notes = converted.notes.iter().map(|note| entry("note", note));
-        proto.metadata_props.extend(notes);
-        let unsupported = converted.unsupported.iter().map(|what| entry("not converted", what));
-        proto.metadata_props.extend(unsupported);
-        proto.metadata_props.extend(code.iter().map(|(path, text)| entry(path, text)));
-    })
-}
-
-fn unwritten(error: &OnnxError) -> ImportError {
-    ImportError::format("the model", error.to_string(), "a model that has an ONNX form", "Export it to ONNX instead.")
 }
 
 #[cfg(test)]

@@ -32,11 +32,19 @@ pub fn file_of_bytes(name: &str, bytes: &[u8]) -> Result<PickedFile, PlatformErr
     Ok(PickedFile { path: name.to_owned(), file })
 }
 
-/// Reads a whole file. Only in a worker: the page's own thread must not block.
-pub fn read_file(file: &File) -> Result<Vec<u8>, PlatformError> {
+/// Bytes in a file.
+pub fn file_size(file: &File) -> u64 {
+    // Sizes are whole and far below 2^53.
+    file.size() as u64
+}
+
+/// Reads so many bytes of a file from a position on. Only in a worker: the page's own thread must not block.
+pub fn read_part(file: &File, start: u64, count: usize) -> Result<Vec<u8>, PlatformError> {
     let failed = |thrown: JsValue| PlatformError::refused("reading the file", &thrown);
     let reader = FileReaderSync::new().map_err(failed)?;
-    let buffer = reader.read_as_array_buffer(file).map_err(failed)?;
+    let (start, end) = (start as f64, start as f64 + count as f64);
+    let part = file.slice_with_f64_and_f64(start, end).map_err(failed)?;
+    let buffer = reader.read_as_array_buffer(&part).map_err(failed)?;
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 

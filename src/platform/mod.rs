@@ -3,6 +3,7 @@
 //! A `JsValue` never leaves this module: failures become a [`PlatformError`].
 
 pub mod canvas;
+mod clipboard;
 pub mod download;
 mod error;
 mod fetch;
@@ -19,11 +20,14 @@ pub mod theme;
 mod time;
 
 /// Types of events and elements, for the page's handlers.
-pub use web_sys::{ClipboardEvent, DragEvent, Element, Event, HtmlInputElement, KeyboardEvent};
+pub use web_sys::{ClipboardEvent, DragEvent, Element, Event, File, HtmlInputElement, KeyboardEvent};
 
+pub use clipboard::copy_text;
 pub use error::PlatformError;
 pub use fetch::fetch_file;
-pub use files::{PickedFile, file_of_bytes, files_of_drop, files_of_input, files_of_paste, read_file, read_text};
+pub use files::{
+    PickedFile, file_of_bytes, file_size, files_of_drop, files_of_input, files_of_paste, read_part, read_text,
+};
 pub use frame::Frame;
 pub use page::{
     click_element, core_count, focus_element, is_inside, is_open, is_typing, on_document_event, on_leaving,

@@ -13,6 +13,13 @@ use std::collections::VecDeque;
 thread_local! {
     static JOBS: RefCell<VecDeque<Box<dyn FnOnce()>>> = RefCell::default();
     static WORKING: Cell<bool> = const { Cell::new(false) };
+    static HURRYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While something is dragged little changes at a time, and all of it belongs into the next frame: as long as this is
+/// on, jobs do not wait for tasks of their own.
+pub fn hurry(on: bool) {
+    HURRYING.set(on);
 }
 
 /// Does `job`, with the effects it causes, in a task of its own, after those that wait already. The component that asked
@@ -24,7 +31,9 @@ pub fn in_own_turn(job: impl FnOnce() + 'static) {
     }
     spawn_local(async {
         loop {
-            platform::yield_to_events().await;
+            if !HURRYING.get() {
+                platform::yield_to_events().await;
+            }
             let Some(job) = JOBS.with_borrow_mut(VecDeque::pop_front) else { break };
             job();
         }

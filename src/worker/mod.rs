@@ -16,11 +16,11 @@ pub use pool::Member;
 pub use protocol::*;
 // What the protocol speaks in: the page has these types from here, so that it needs no other layer.
 pub use crate::analysis::{
-    ActivationView, ErrorMetrics, FeatureMap, FeatureMaps, Histogram, ParameterSummary, Prediction, Predictions,
-    ScoreKind,
+    ActivationView, ErrorMetrics, FeatureMap, FeatureMaps, Histogram, LayerDifference, ParameterSummary, Prediction,
+    Predictions, ScoreKind,
 };
 pub use crate::engine::Semantics;
-pub use crate::import::{Colour, Layout, PixelRange, Preprocess, Resize};
+pub use crate::import::{Colour, ConvertOptions, Layout, PixelRange, Preprocess, Resize};
 pub use crate::quant::TensorKind;
 pub use crate::quant::autopilot::Target;
 pub use crate::quant::calibrate::CalibrationMethod;

@@ -1,7 +1,8 @@
 //! Several workers, each with the same files open and an engine of its own.
 
 use super::client::{Client, ClientError};
-use super::protocol::{ModelSummary, Notice, Reply, Request, SourceSummary, Workspace};
+use super::protocol::{ConvertRequest, ModelSummary, Notice, Reply, Request, SourceSummary, Workspace};
+use crate::import::ConvertOptions;
 use crate::platform::PickedFile;
 use std::rc::Rc;
 
@@ -14,13 +15,11 @@ pub struct Member {
 
 impl Member {
     /// Starts a worker and opens the files, batch by batch as they were opened in the first one.
-    pub async fn start(batches: &[Vec<PickedFile>]) -> Result<Self, ClientError> {
-        Self::start_listening(batches, |_| {}).await
-    }
-
-    /// The same; `notice` hears what the worker says unasked of the requests that it is given afterwards.
-    pub async fn start_listening(
+    /// `conversions` are the models that were converted again since: file, SHA-256 before, options. `notice` hears what the
+    /// worker says unasked of the requests that it is given afterwards.
+    pub async fn start(
         batches: &[Vec<PickedFile>],
+        conversions: &[(String, String, ConvertOptions)],
         notice: impl Fn(Notice) + Clone + 'static,
     ) -> Result<Self, ClientError> {
         let client = Client::start(move |_, said| notice(said), |_| {})?;
@@ -32,12 +31,22 @@ impl Member {
                 workspace = opened;
             }
         }
+        for (file, sha256, options) in conversions {
+            let same = |model: &&ModelSummary| model.file == *file && model.sha256 == *sha256;
+            let Some(model) = workspace.models.iter().find(same).map(|model| model.id) else { continue };
+            let order = Request::Convert(ConvertRequest::Again { model, options: *options });
+            let (_, answer) = client.ask(order, &[]);
+            if let Reply::Workspace(converted) = answer.await?.reply {
+                workspace = converted;
+            }
+        }
         Ok(Member { client, workspace })
     }
 
     /// The number here of a model that is open in the first worker.
     pub fn model(&self, of: &ModelSummary) -> Option<u32> {
-        let same = |model: &&ModelSummary| model.sha256 == of.sha256 && model.file == of.file;
+        // Files of the same bytes are the same model.
+        let same = |model: &&ModelSummary| model.sha256 == of.sha256;
         self.workspace.models.iter().find(same).map(|model| model.id)
     }
 

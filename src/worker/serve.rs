@@ -2,6 +2,7 @@
 
 use super::protocol::{Notice, Progress, Reply, Request, ToPage, ToWorker};
 use super::service::{Attachment, Job, Service};
+use crate::import::FileParts;
 use crate::platform::{self, Frame};
 use futures::StreamExt;
 use futures::channel::mpsc;
@@ -46,15 +47,18 @@ pub fn serve() {
         let mut service = Service::default();
         while let Some((frame, request)) = waiting.next().await {
             let job = WorkerJob::new(frame.id, cancelled.clone());
-            let attachments = frame
-                .files
-                .into_iter()
-                .map(|file| Attachment::new(move || platform::read_file(&file).map_err(|error| error.to_string())));
+            let attachments = frame.files.into_iter().map(|file| Attachment::in_parts(parts_of(file)));
             let (reply, blob) = service.answer(request, attachments.collect(), &job).await;
             cancelled.borrow_mut().remove(&frame.id);
             tell(frame.id, &ToPage::Reply(reply), blob.into_iter().collect());
         }
     });
+}
+
+fn parts_of(file: platform::File) -> FileParts {
+    FileParts::new(platform::file_size(&file), move |start, count| {
+        platform::read_part(&file, start, count).map_err(|error| error.to_string())
+    })
 }
 
 /// Sends a message; where even that fails, the console is all that is left, and the panic hook writes there.

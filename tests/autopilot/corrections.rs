@@ -119,8 +119,7 @@ fn batch_norm_tells_the_means() {
 #[test]
 fn a_bias_that_was_not_there_is_made() {
     let mut service = Service::default();
-    let workspace =
-        open(&mut service, vec![("plain.onnx".into(), network(false)), ("images.bin".into(), images(40))]);
+    let workspace = open(&mut service, vec![("plain.onnx".into(), network(false)), ("images.bin".into(), images(40))]);
     let corrections = Corrections { bias: BiasCorrection::Empirical, ..Corrections::default() };
     for format in [TableFormat::Qdq, TableFormat::QOperator] {
         let options = QuantizeOptions { format, activation_type: DType::Uint8, ..QuantizeOptions::default() };
@@ -137,8 +136,7 @@ fn a_bias_that_was_not_there_is_made() {
 #[test]
 fn float_biases_are_corrected_too() {
     let mut service = Service::default();
-    let workspace =
-        open(&mut service, vec![("network.onnx".into(), network(true)), ("images.bin".into(), images(40))]);
+    let workspace = open(&mut service, vec![("network.onnx".into(), network(true)), ("images.bin".into(), images(40))]);
     let options = QuantizeOptions { quantize_bias: false, ..four_bits(true) };
     let corrections = Corrections { bias: BiasCorrection::Empirical, ..Corrections::default() };
     let (made, file) = quantized(&mut service, order(&workspace, options.clone(), corrections));

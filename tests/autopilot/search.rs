@@ -59,7 +59,8 @@ fn a_small_search_on_the_sample() {
     let found = evaluated(&mut service, "chosen.onnx", &bytes, order.measurement, 200);
     assert_eq!(measured.fraction.correct, found);
     // It is no worse than what plain MinMax gives, and nearer to the float model's output.
-    let plain = report.points.iter().find(|point| point.label == "int8 activations, weights per channel, MinMax").unwrap();
+    let plain =
+        report.points.iter().find(|point| point.label == "int8 activations, weights per channel, MinMax").unwrap();
     assert!(point.output_sqnr_db.unwrap() > plain.output_sqnr_db.unwrap());
     assert!(measured.fraction.correct + 2 >= report.float_measured.fraction.correct, "{:?}", chosen.why);
     assert!(report.points.iter().filter(|point| point.on_front).count() >= 2);
@@ -80,7 +81,10 @@ fn a_size_that_only_narrow_weights_reach() {
     assert!(chosen.recipe.options().activation_type == quantscope::tensor::DType::Int8);
     assert!(chosen.target_met, "{:?}", chosen.why);
     // What cannot be is said, and the nearest is given.
-    let order = AutopilotOrder { images: 32, ..AutopilotOrder { target: Target { max_drop_points: 0.0, max_bytes: 10 }, ..order } };
+    let order = AutopilotOrder {
+        images: 32,
+        ..AutopilotOrder { target: Target { max_drop_points: 0.0, max_bytes: 10 }, ..order }
+    };
     let (report, bytes) = search(&mut service, &order);
     let chosen = report.chosen.unwrap();
     assert!(!chosen.target_met && chosen.why.iter().any(|line| line.contains("small enough")), "{:?}", chosen.why);

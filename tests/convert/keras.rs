@@ -182,7 +182,7 @@ fn a_dropped_file_opens_as_a_model_with_its_notes() {
         let dropped = vec![SourceFile::new(name, files[name].clone())];
         let (opened, problems) = open(dropped, &Limits::default());
         assert!(problems.is_empty(), "{problems:?}");
-        let [Opened::Model { name: shown, bytes }] = &opened[..] else { panic!("{opened:?}") };
+        let [Opened::Model { name: shown, bytes, .. }] = &opened[..] else { panic!("{opened:?}") };
         let document = Document::decode(bytes.clone()).unwrap();
         let notes = document.proto().metadata_props.iter().filter(|entry| entry.key() == "notes");
         assert!(shown == name && notes.count() > 0);

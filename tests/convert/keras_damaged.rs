@@ -1,9 +1,10 @@
 //! Files that are cut, changed and made up: an error each, in bounded time and memory, and never a panic.
 
 use crate::keras::layers;
-use crate::support::{file, reference};
+use crate::support::{file, reference, unzip};
 use bytes::Bytes;
 use quantscope::import::{ImportError, KerasOptions, convert_keras};
+use std::io::Write;
 
 fn convert(bytes: Vec<u8>) -> Result<(), ImportError> {
     convert_keras(&Bytes::from(bytes), "damaged.h5", &KerasOptions::default()).map(|_| ())
@@ -43,9 +44,11 @@ fn cut_at_every_kilobyte() {
 fn flipped_bytes_never_panic() {
     let files = layers();
     let mut numbers = Numbers(7);
+    // More of them than a usual run has time for, where someone asks for it.
+    let rounds = std::env::var("QUANTSCOPE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(300);
     let (mut refused, mut taken) = (0, 0);
     for name in ["sequential.h5", "sequential.keras", "shared.k2.h5", "bidirectional.keras", "attention.h5"] {
-        for _ in 0..300 {
+        for _ in 0..rounds {
             let mut bytes = files[name].to_vec();
             for _ in 0..=numbers.next() % 4 {
                 let at = numbers.next() as usize % bytes.len();
@@ -122,9 +125,80 @@ fn huge_numbers_take_no_memory() {
     }
     let wide = replaced(&files["sequential.h5"], "\"filters\": 4, \"", "\"filters\":9e9,\"");
     assert!(convert(wide).is_err());
-    let deep =
-        format!("{{\"class_name\": \"Sequential\", \"config\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    assert!(convert(deep.into_bytes()).is_err());
+}
+
+/// A `.keras` archive with this configuration and the weights of a valid one.
+fn archive(config: &str) -> Vec<u8> {
+    let valid = unzip(&layers()["dense.keras"]);
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    for (name, content) in [("config.json", config.as_bytes()), ("model.weights.h5", &valid["model.weights.h5"][..])] {
+        writer.start_file(name, options).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// A Sequential of these layers, written without quotes.
+fn sequential(layers: &str) -> String {
+    quoted(&format!("{{class_name: Sequential, config: {{layers: {layers}}}}}"))
+}
+
+/// JSON of bare words.
+fn quoted(text: &str) -> String {
+    let mut json = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain([' ']) {
+        if c.is_alphanumeric() || c == '_' {
+            word.push(c);
+            continue;
+        }
+        if word == "null" || word.parse::<f64>().is_ok() {
+            json.push_str(&word);
+        } else if !word.is_empty() {
+            json.push_str(&format!("\"{word}\""));
+        }
+        word.clear();
+        json.push(c);
+    }
+    json
+}
+
+#[test]
+fn made_up_configurations_are_refused() {
+    let config = String::from_utf8(unzip(&layers()["dense.keras"])["config.json"].to_vec()).unwrap();
+    convert(archive(&config)).unwrap();
+    let nested = |depth: usize| {
+        let inner = "{class_name: Sequential, config: {layers: [";
+        quoted(&format!("{}{}", inner.repeat(depth), "]}}".repeat(depth)))
+    };
+    let input = "{class_name: InputLayer, config: {batch_shape: [null, 3, 3]}}";
+    let many = vec!["{class_name: Dropout, config: {}}"; 20_000].join(",");
+    let node = |name: &str, from: &str| {
+        format!("{{class_name: Dropout, config: {{}}, name: {name}, inbound_nodes: [[[{from}, 0, 0, {{}}]]]}}")
+    };
+    let cycle = format!(
+        "{{class_name: Functional, config: {{layers: [{}, {}], input_layers: [], output_layers: [[a, 0, 0]]}}}}",
+        node("a", "b"),
+        node("b", "a")
+    );
+    let wide = "{class_name: ZeroPadding1D, config: {padding: 1e18}}";
+    for (what, config) in [
+        ("brackets", "[".repeat(1_000_000)),
+        ("models in models", nested(1000)),
+        ("models in models that JSON allows", nested(30)),
+        ("a cycle", quoted(&cycle)),
+        ("many layers", sequential(&format!("[{input}, {many}]"))),
+        ("no layer", sequential("[]")),
+        ("a number", "3".to_owned()),
+        ("a layer that is none", sequential("[null]")),
+        ("wide padding", sequential(&format!("[{input}, {wide}]"))),
+        ("an input of no shape", sequential("[{class_name: InputLayer, config: {batch_shape: [[]]}}]")),
+        ("a bomb", " ".repeat(100 << 20)),
+    ] {
+        let error = convert(archive(&config)).expect_err(what);
+        assert!(!error.into_problem("m.keras").advice.is_empty(), "{what}");
+    }
 }
 
 #[test]

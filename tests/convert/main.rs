@@ -5,4 +5,6 @@
 mod keras;
 mod keras_damaged;
 mod keras_reference;
+mod page;
+mod recorded_keras;
 mod support;

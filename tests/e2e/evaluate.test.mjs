@@ -60,3 +60,26 @@ browserTest("an evaluation is stopped, and what it found stays", async ({ page, 
   await progress.filter({ hasText: "stopped after" }).waitFor({ timeout: 30_000 });
   assert.equal((await readTable(page.getByRole("table", { name: "Accuracy", exact: true }))).length, 3);
 });
+
+browserTest("an edited model is evaluated beside its file", async ({ page, app }) => {
+  await trySample(page, app);
+  await page.getByRole("tab", { name: "Playground" }).click();
+  const editor = page.getByRole("region", { name: "Quantization editor" });
+  const scale = editor.getByLabel("Scale", { exact: true });
+  await scale.waitFor();
+  const before = Number(await scale.inputValue());
+  await scale.fill(String(before * 40));
+  await scale.press("Enter");
+  await page.getByRole("tab", { name: "Evaluate" }).click();
+  const region = page.getByRole("region", { name: "Evaluate", exact: true });
+  await region.getByRole("checkbox", { name: /\(edited\)/ }).waitFor();
+  await region.getByRole("spinbutton", { name: "Number of images" }).fill("60");
+  await region.getByRole("button", { name: "Evaluate", exact: true }).click();
+  await region.getByRole("status", { name: "Evaluation progress" }).filter({ hasText: "60 images each" }).waitFor({ timeout: 60_000 });
+  const saved = await download(page, () => page.getByRole("button", { name: "Report JSON" }).click());
+  const report = saved.json();
+  assert.equal(report.length, 4);
+  const edited = report.find((one) => one.model.endsWith("(edited)"));
+  const file = report.find((one) => one.model === edited.model.replace(" (edited)", ""));
+  assert.ok(edited.overall.correct < file.overall.correct, `a scale 40 times too large: ${edited.overall.correct} against ${file.overall.correct}`);
+});

@@ -74,8 +74,12 @@ pub fn npy_file(path: &Path) -> Tensor {
 
 /// Every array of an .npz by its name.
 pub fn npz(path: &Path) -> BTreeMap<String, Tensor> {
-    let file = std::fs::File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let mut archive = zip::ZipArchive::new(file).unwrap();
+    npz_bytes(&std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+}
+
+/// The same of a file in memory.
+pub fn npz_bytes(bytes: &[u8]) -> BTreeMap<String, Tensor> {
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
     (0..archive.len())
         .map(|index| {
             let mut entry = archive.by_index(index).unwrap();

@@ -22,7 +22,7 @@ const QUANTIZED_NEAR: f64 = 0.9;
 const ALIKE: f64 = 0.98;
 
 /// The Python with PyTorch, or a line that says that there is none.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let found = std::env::var_os("QUANTSCOPE_PYTORCH").map(PathBuf::from).filter(|path| path.is_file());
     if found.is_none() {
         eprintln!("skipped: QUANTSCOPE_PYTORCH names no Python with torch");
@@ -31,14 +31,14 @@ fn python() -> Option<PathBuf> {
 }
 
 /// A folder of exports, empty at first.
-fn workplace(name: &str) -> PathBuf {
+pub fn workplace(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pytorch-{name}"));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-fn export(folder: &Path, name: &str, document: &Document, arrays: &[(String, &Tensor)]) {
+pub fn export(folder: &Path, name: &str, document: &Document, arrays: &[(String, &Tensor)]) {
     let export = pytorch(document).unwrap_or_else(|error| panic!("{name}: {error}"));
     let case = folder.join(name);
     std::fs::create_dir_all(&case).unwrap();
@@ -53,7 +53,7 @@ fn export(folder: &Path, name: &str, document: &Document, arrays: &[(String, &Te
 }
 
 /// What PyTorch says of each case.
-fn reports(python: &Path, folder: &Path) -> BTreeMap<String, Value> {
+pub fn reports(python: &Path, folder: &Path) -> BTreeMap<String, Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export/run_models.py");
     let output = Command::new(python).arg(script).arg(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

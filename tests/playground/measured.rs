@@ -9,13 +9,9 @@ use quantscope::worker::{
 };
 use std::path::{Path, PathBuf};
 
-/// What is allowed between our SQNR and the recorded one: a flipped integer changes the noise a little.
+/// What is allowed between our SQNR and the recorded one. With fused multiply-adds all integers are equal, and the
+/// figures differ by 0.0002 dB; without them an integer on the edge may flip.
 const SQNR_DB: f64 = 0.05;
-/// Where a tensor has few values, a flip upstream that moves all values of an image weighs more: 64 images of 10 logits
-/// are 640 values, and ONNX Runtime's sums of more than 128 products are cut into blocks, which moves 7 of the 64 images
-/// of one model.
-const SQNR_OF_FEW_VALUES_DB: f64 = 0.1;
-const FEW_VALUES: usize = 1000;
 /// The ledger's terms add up to the measured error within this part of it.
 const LEDGER_SUM: f64 = 1e-5;
 
@@ -88,25 +84,24 @@ fn check_sqnr(name: &str, rows: &[LayerErrorRow], recorded: &serde_json::Value) 
     let (mut off, mut count) = (Vec::new(), 0);
     for (tensor, figures) in recorded["activations"].as_object().unwrap() {
         let row = row(tensor);
-        let allowed = if row.local.count < FEW_VALUES { SQNR_OF_FEW_VALUES_DB } else { SQNR_DB };
         let cumulative = row.cumulative.unwrap_or_else(|| panic!("{name} {tensor}: not aligned"));
         for (found, key) in [(row.local, "qdq_np"), (cumulative, "xmodel_np")] {
             let (difference, words) = off_db(found.sqnr_db, &figures[key], &format!("{tensor} {key}"));
-            off.push((difference, allowed, words));
+            off.push((difference, words));
         }
         count += 1;
     }
     for (tensor, figures) in recorded["weights"].as_object().unwrap() {
         let (difference, words) = off_db(row(tensor).local.sqnr_db, &figures["np"], tensor);
-        off.push((difference, SQNR_DB, words));
+        off.push((difference, words));
         count += 1;
     }
     assert_eq!(count, rows.len(), "{name}: every row is recorded");
     off.sort_by(|a, b| b.0.total_cmp(&a.0));
     let beyond = off.iter().filter(|(difference, ..)| *difference > SQNR_DB).count();
-    println!("{name}: {count} tensors, at most {:.4} dB off ({}), {beyond} beyond {SQNR_DB}", off[0].0, off[0].2);
-    let too_far = off.into_iter().filter(|(difference, allowed, _)| difference > allowed);
-    too_far.map(|(.., words)| format!("{name} {words}")).collect()
+    println!("{name}: {count} tensors, at most {:.4} dB off ({}), {beyond} beyond {SQNR_DB}", off[0].0, off[0].1);
+    let too_far = off.into_iter().filter(|(difference, _)| *difference > SQNR_DB);
+    too_far.map(|(_, words)| format!("{name} {words}")).collect()
 }
 
 #[test]
@@ -389,22 +384,18 @@ fn a_range_that_is_empty() {
     made_and_mended(change, middle, "empty");
 }
 
+/// Four bits on either side of 0, for values that are never below it: 7 steps where 15 would do.
 #[test]
 fn a_symmetric_type_on_one_sign() {
     let change = |row: &RowState| {
         let mut grid = row.grid.clone();
-        // Twice as wide as the symmetric type needs: a fault that every image shows.
-        grid.params.scale[0] *= 2.0 * 255.0 / 127.0;
+        let widest = row.grid.params.scale[0] * 255.0;
+        grid.bits = 4;
+        grid.params.scale[0] = widest / 7.0;
         grid.params.zero_point[0] = 0;
         Change::Grid(grid)
     };
-    // On a few images a change within the noise may measure either way, and is then rightly not kept: one of the
-    // network's rectified tensors has to gain by it.
-    let gains = |name: &str| {
-        let row = |row: &RowState| row.absorbed.is_some() && row.tensor.contains(name);
-        std::panic::catch_unwind(|| made_and_mended(change, row, "symmetric")).is_ok()
-    };
-    assert!(["activation_1/", "activation_1_2", "activation_3", "activation_4", "activation_5"].into_iter().any(gains));
+    made_and_mended(change, |row| row.absorbed.is_some() && row.tensor.contains("activation_3"), "symmetric");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! com.microsoft operators that are short forms of standard ones; ONNX Runtime writes them when it saves an
 //! optimized model.
 
+use super::conv::Convolution;
 use super::dynamic::dynamic_params;
 use super::{Input, Inputs, Kernel, Layout, optional, quantize_value, required};
 use crate::engine::integer::matmul_integers;
@@ -36,7 +37,7 @@ fn fused_conv(flat: &FlatNode) -> Result<Box<dyn Kernel>, KernelError> {
     let mut conv = NodeProto { op_type: Some("Conv".to_owned()), domain: None, ..flat.proto.clone() };
     conv.attribute = flat.proto.attribute.iter().filter(keep).cloned().collect();
     conv.input.truncate(3);
-    let mut conv = TractNode::new(&FlatNode { proto: conv, opset: flat.opset, captured: Vec::new() })?;
+    let mut conv = Convolution::new(&FlatNode { proto: conv, opset: flat.opset, captured: Vec::new() })?;
     let parameters = NodeExt::attribute(&flat.proto, "activation_params").map_or(&[][..], |a| &a.floats).to_vec();
     let parameter = |at: usize, default: f32| parameters.get(at).copied().unwrap_or(default);
     let activation: Box<dyn Fn(f32) -> f32> = match NodeExt::string(&flat.proto, "activation").unwrap_or("") {

@@ -5,12 +5,14 @@
 //! ([`super::tract_node`]).
 
 mod basic;
+mod conv;
 mod dynamic;
 mod fused;
 pub(crate) mod linear;
 mod pool;
 mod recurrent;
 mod softmax;
+mod softplus;
 
 use super::integer;
 use super::lower::FlatNode;
@@ -116,9 +118,11 @@ pub(crate) fn build(flat: &FlatNode, semantics: Semantics) -> Result<Box<dyn Ker
         ("" | "com.microsoft", "QuantizeLinear") => Ok(Box::new(linear::Quantize::new(node)?)),
         ("" | "com.microsoft", "DequantizeLinear") => Ok(Box::new(linear::Dequantize::new(node)?)),
         ("", "DynamicQuantizeLinear") => Ok(Box::new(dynamic::dynamic_quantize_linear)),
+        ("", "Conv") => Ok(Box::new(conv::Convolution::new(flat)?)),
         ("", "AveragePool") => pool::average(flat),
         ("", "GlobalAveragePool") => Ok(Box::new(pool::global_average)),
         ("", "Softmax" | "LogSoftmax") => Ok(Box::new(softmax::Softmax::new(node, flat.opset))),
+        ("", "Softplus") => Ok(Box::new(softplus::softplus)),
         ("", "LSTM" | "GRU" | "RNN") => Ok(Box::new(recurrent::Recurrent::new(node)?)),
         ("com.microsoft", _) => fused::build(flat),
         _ => Ok(Box::new(TractNode::new(flat)?)),

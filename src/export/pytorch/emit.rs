@@ -39,6 +39,10 @@ pub(super) struct Emitter<'a> {
     quantizers: usize,
     /// Nodes that an earlier one has taken in.
     absorbed: BTreeSet<usize>,
+    /// Constants of subgraphs.
+    constants: HashMap<String, Tensor>,
+    /// Loops around the line to come.
+    loops: usize,
 }
 
 impl<'a> Emitter<'a> {
@@ -61,6 +65,8 @@ impl<'a> Emitter<'a> {
             notes: Vec::new(),
             quantizers: 0,
             absorbed: BTreeSet::new(),
+            constants: HashMap::new(),
+            loops: 0,
         };
         for input in document.inputs() {
             let name = emitter.names.give(input.name());
@@ -106,7 +112,10 @@ impl<'a> Emitter<'a> {
 
     /// The constant behind a value.
     pub fn constant(&self, value: &str) -> Option<Tensor> {
-        self.document.constant(value)?.ok()
+        match self.constants.get(value) {
+            Some(tensor) => Some(tensor.clone()),
+            None => self.document.constant(value)?.ok(),
+        }
     }
 
     /// The constant behind a node's input.
@@ -142,7 +151,10 @@ impl<'a> Emitter<'a> {
         if let Some(value) = self.values.get(name) {
             return Ok(value.clone());
         }
-        let tensor = self.document.constant(name).ok_or_else(|| format!("nothing makes '{name}'"))??;
+        let tensor = match self.constants.get(name) {
+            Some(tensor) => tensor.clone(),
+            None => self.document.constant(name).ok_or_else(|| format!("nothing makes '{name}'"))??,
+        };
         let attribute = self.names.give(name);
         self.buffer(&attribute, tensor)?;
         let value = format!("self.{attribute}");
@@ -200,7 +212,22 @@ impl<'a> Emitter<'a> {
 
     /// A line of `forward`.
     pub fn line(&mut self, line: String) {
-        self.forward.push(line);
+        self.forward.push(format!("{}{line}", "    ".repeat(self.loops)));
+    }
+
+    /// Goes into a loop, or out of it.
+    pub fn indent(&mut self, into: bool) {
+        self.loops = if into { self.loops + 1 } else { self.loops.saturating_sub(1) };
+    }
+
+    /// A constant of a subgraph.
+    pub fn add_constant(&mut self, name: &str, tensor: Tensor) {
+        self.constants.insert(name.to_owned(), tensor);
+    }
+
+    /// The variable that holds a value.
+    pub fn set_value(&mut self, name: &str, variable: &str) {
+        self.values.insert(name.to_owned(), variable.to_owned());
     }
 
     /// A node's result under a name, with its shape in a comment.
@@ -208,7 +235,7 @@ impl<'a> Emitter<'a> {
         let Some(output) = node.output_name(position) else { return };
         let shape = self.facts.shape(output).map(|dims| dims.iter().map(ToString::to_string).collect::<Vec<_>>());
         let shape = shape.map(|dims| format!("  # {}", comment(&format!("[{}]", dims.join(", "))))).unwrap_or_default();
-        self.forward.push(format!("{name} = {expression}{shape}"));
+        self.line(format!("{name} = {expression}{shape}"));
         self.values.insert(output.to_owned(), name.to_owned());
     }
 

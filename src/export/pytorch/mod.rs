@@ -4,6 +4,7 @@
 //! keeps its exact scales and zero points as modules of their own, and comes a second time in the form that PT2E writes.
 //! **Names from the file become identifiers of letters, digits and underscores; nothing else of it becomes code.**
 
+mod archive;
 mod code;
 mod emit;
 mod error;
@@ -15,6 +16,7 @@ mod pickle;
 mod quantized;
 mod weights;
 
+pub use archive::pytorch_zip;
 pub use error::PytorchError;
 pub use weights::{state_dict_pt, state_dict_safetensors};
 
@@ -41,6 +43,12 @@ pub struct PytorchExport {
     pub notes: Vec<String>,
 }
 
+/// What PyTorch cannot express of a quantized model, or its quantized kernels do not take: a line each. Empty for a float
+/// model.
+pub fn quantized_notes(document: &Document) -> Vec<String> {
+    quantized::beyond_pt2e(document).into_iter().chain(quantized::notes(document)).collect()
+}
+
 /// Exports a document. Fails on the first node that has no form in PyTorch here.
 pub fn pytorch(document: &Document) -> Result<PytorchExport, PytorchError> {
     let exact = Emitter::run(document, Flavour::Exact)?;
@@ -52,8 +60,7 @@ pub fn pytorch(document: &Document) -> Result<PytorchExport, PytorchError> {
         _ => None,
     };
     if quantized {
-        notes.extend(beyond);
-        notes.extend(quantized::notes(document));
+        notes.extend(quantized_notes(document));
     }
     let safetensors = state_dict_safetensors(&exact.state)?;
     let state_dict = state_dict_pt(&exact.state)?;

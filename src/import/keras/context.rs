@@ -4,7 +4,7 @@ use super::config::Config;
 use super::lowering::Lowering;
 use super::stop::Stop;
 use super::topology::{Arg, Call, Layer, TensorRef};
-use super::value::{Layout, Value, permuted};
+use super::value::{Layout, Value};
 use super::weights::{Part, Scope};
 use crate::import::ImportError;
 use crate::onnx::Attr;
@@ -118,7 +118,7 @@ impl Context<'_, '_> {
 
     /// The permuted weight.
     pub fn permuted(tensor: &Tensor, axes: &[usize]) -> Result<Tensor, Stop> {
-        Ok(permuted(tensor, axes)?)
+        Ok(tensor.permuted(axes)?)
     }
 
     /// The only input.
@@ -146,6 +146,16 @@ impl Context<'_, '_> {
             }
             _ => None,
         }
+    }
+
+    /// The mask that a call is given under a keyword, or that its input carries, as a value of booleans.
+    pub fn mask(&mut self, keyword: &str, input: &Value) -> Option<String> {
+        let Some(given) = self.keyword(keyword) else { return input.mask.clone() };
+        if given.dtype == DType::Bool {
+            return Some(given.name);
+        }
+        let to = i64::from(DType::Bool.to_onnx());
+        Some(self.node("Cast", &[&given.name], "mask", &[("to", to.into())]))
     }
 
     /// The tensors that a call is given under a keyword, one or a list.

@@ -1,6 +1,7 @@
 //! The graph of layers, call by call, into nodes.
 
 use super::config::Config;
+use super::consumed::lost_masks;
 use super::context::Context;
 use super::layers;
 use super::stop::Stop;
@@ -150,6 +151,7 @@ impl<'a> Lowering<'a> {
     fn model(&mut self, model: &Model, inputs: &[Value], place: Place) -> Result<Vec<Value>, ImportError> {
         let mut values: HashMap<TensorRef, Value> = model.inputs.iter().cloned().zip(inputs.iter().cloned()).collect();
         let scopes = self.weights.scopes(&model.layers, place.scope);
+        let lost_masks = lost_masks(model, self.major);
         let mut readers: HashMap<&TensorRef, Vec<(usize, usize)>> = HashMap::new();
         let mut waiting: HashMap<(usize, usize), usize> = HashMap::new();
         let mut ready: BTreeSet<(usize, usize)> = BTreeSet::new();
@@ -185,7 +187,17 @@ impl<'a> Lowering<'a> {
                 uses.get(*tensor) == Some(&1) && maker.is_some_and(|maker| maker.calls.len() == 1)
             };
             let input_is_alone = place.once && call.tensors().iter().all(alone);
-            let results = self.call(layer, call, scope, &values, place, input_is_alone)?;
+            let results = match lost_masks.get(&(at, number)) {
+                None => self.call(layer, call, scope, &values, place, input_is_alone)?,
+                Some(lost) => {
+                    let without = |(tensor, value): (&TensorRef, &Value)| {
+                        let mask = value.mask.clone().filter(|_| !lost.contains(tensor));
+                        (tensor.clone(), Value { mask, ..value.clone() })
+                    };
+                    let seen: HashMap<TensorRef, Value> = values.iter().map(without).collect();
+                    self.call(layer, call, scope, &seen, place, input_is_alone)?
+                }
+            };
             for (tensor, value) in results.into_iter().enumerate() {
                 values.insert(TensorRef { layer: at, call: number, tensor }, value);
             }

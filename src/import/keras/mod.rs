@@ -5,6 +5,7 @@
 //! ONNX has them; a tensor is transposed where one order meets the other, once.
 
 mod config;
+mod consumed;
 mod context;
 mod hdf5;
 mod layers;

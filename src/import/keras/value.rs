@@ -1,6 +1,6 @@
 //! Values of the model while it is converted: Keras's shape, and how the ONNX tensor is laid out.
 
-use crate::tensor::{DType, Tensor, TensorError};
+use crate::tensor::DType;
 
 /// How an ONNX tensor holds a Keras tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,36 +99,6 @@ pub(super) fn from_channels_first(rank: usize) -> Vec<i64> {
     [0].into_iter().chain(2..rank as i64).chain([1]).collect()
 }
 
-/// The same elements with their axes in another order: axis `i` of the result is axis `axes[i]` of the tensor.
-pub(super) fn permuted(tensor: &Tensor, axes: &[usize]) -> Result<Tensor, TensorError> {
-    let shape = tensor.shape();
-    let Some(size) = tensor.dtype().bits().filter(|bits| bits % 8 == 0).map(|bits| bits / 8) else {
-        return Err(TensorError::Kind { wanted: "whole bytes", found: tensor.dtype() });
-    };
-    let mut strides = vec![size; shape.len()];
-    for axis in (0..shape.len().saturating_sub(1)).rev() {
-        strides[axis] = strides[axis + 1].saturating_mul(shape[axis + 1]);
-    }
-    let dims: Vec<usize> = axes.iter().filter_map(|&axis| shape.get(axis).copied()).collect();
-    let steps: Vec<usize> = axes.iter().filter_map(|&axis| strides.get(axis).copied()).collect();
-    let mut out = Vec::with_capacity(tensor.bytes().len());
-    let mut position = vec![0usize; dims.len()];
-    let mut offset = 0usize;
-    for _ in 0..tensor.len() {
-        out.extend_from_slice(tensor.bytes().get(offset..offset + size).unwrap_or_default());
-        for axis in (0..dims.len()).rev() {
-            position[axis] += 1;
-            offset += steps[axis];
-            if position[axis] < dims[axis] {
-                break;
-            }
-            offset -= steps[axis] * dims[axis];
-            position[axis] = 0;
-        }
-    }
-    Tensor::new(tensor.dtype(), dims, out.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,15 +111,5 @@ mod tests {
         assert_eq!(value.physical(&["n", "h", "w", "c"]), ["n", "c", "h", "w"]);
         assert_eq!(to_channels_first(4), [0, 3, 1, 2]);
         assert_eq!(from_channels_first(4), [0, 2, 3, 1]);
-    }
-
-    #[test]
-    fn elements_move_with_their_axes() {
-        let tensor = Tensor::from_vec(vec![2, 3, 2], (0..12i32).collect()).unwrap();
-        let moved = permuted(&tensor, &[2, 0, 1]).unwrap();
-        assert_eq!(moved.shape(), [2, 2, 3]);
-        assert_eq!(moved.to_vec::<i32>().unwrap(), [0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11]);
-        let empty = Tensor::from_vec(vec![0, 3], Vec::<f32>::new()).unwrap();
-        assert_eq!(permuted(&empty, &[1, 0]).unwrap().shape(), [3, 0]);
     }
 }

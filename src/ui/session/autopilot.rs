@@ -121,7 +121,8 @@ impl Session {
         };
         self.autopilot_stop.set_value(Some(stop));
         self.autopilot.set(Some(Flight { report: None, file: None, progress: None, running: true, stopping: false }));
-        let (batches, preprocess, wish) = (self.opened.get_value(), self.preprocess.get_untracked(), wish.clone());
+        let (batches, conversions) = (self.opened.get_value(), self.conversion.list());
+        let (preprocess, wish) = (self.preprocess.get_untracked(), wish.clone());
         spawn_local(async move {
             let heard = {
                 let line = line.clone();
@@ -131,7 +132,7 @@ impl Session {
                     }
                 }
             };
-            let member = match Member::start_listening(&batches, heard).await {
+            let member = match Member::start(&batches, &conversions, heard).await {
                 Ok(member) => member,
                 Err(error) => return self.autopilot_failed(&error.to_string()),
             };

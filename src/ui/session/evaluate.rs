@@ -5,7 +5,8 @@ use crate::analysis::{ItemScore, compare, evaluate, flips};
 use crate::export::EvaluatedModel;
 use crate::platform;
 use crate::worker::{
-    EvaluateOrder, InputChoice, Member, ModelId, ModelSummary, Reply, Request, Semantics, SourceId, SourceSummary,
+    EvaluateOrder, InputChoice, Member, ModelId, ModelSummary, PlaygroundAsk, PlaygroundRequest, Reply, Request,
+    Semantics, SourceId, SourceSummary,
 };
 use futures::future::join_all;
 use leptos::prelude::*;
@@ -27,8 +28,10 @@ const SHOW_EVERY_MS: f64 = 250.0;
 /// The scores of one model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelScores {
-    /// The model as it was when it was evaluated.
+    /// The model as it was when it was evaluated; an edited one says so in its name.
     pub model: ModelSummary,
+    /// The edits of its table, where it is evaluated with them.
+    pub edits: Option<String>,
     /// Its scores so far, by item.
     pub scores: Vec<ItemScore>,
 }
@@ -92,11 +95,20 @@ struct Work {
 
 impl Session {
     /// Evaluates models on the first `limit` items of a data set; the first model is the others' baseline.
-    pub fn evaluate(self, models: &[ModelId], source: SourceId, limit: Option<usize>) {
+    /// `true` beside a model: as it is edited.
+    pub fn evaluate(self, models: &[(ModelId, bool)], source: SourceId, limit: Option<usize>) {
         let chosen = self.workspace.with_untracked(|workspace| {
             let source = workspace.sources.iter().find(|open| open.id == source)?.clone();
-            let models = models.iter().filter_map(|id| workspace.models.iter().find(|model| model.id == *id));
-            Some((source, models.cloned().collect::<Vec<_>>()))
+            let models = models.iter().filter_map(|(id, edited)| {
+                let mut model = workspace.models.iter().find(|model| model.id == *id)?.clone();
+                let edits = edited.then(|| self.edits_of(*id)).flatten();
+                if edits.is_some() {
+                    model.name += " (edited)";
+                    model.file += " (edited)";
+                }
+                Some(ModelScores { model, edits, scores: Vec::new() })
+            });
+            Some((source, models.collect::<Vec<_>>()))
         });
         let Some((source, models)) = chosen.filter(|(_, models)| !models.is_empty()) else { return };
         let count = limit.unwrap_or(usize::MAX).min(source.count);
@@ -104,7 +116,7 @@ impl Session {
             source,
             semantics: self.semantics.get_untracked(),
             count,
-            models: models.into_iter().map(|model| ModelScores { model, scores: Vec::new() }).collect(),
+            models,
             running: true,
             rate: 0.0,
         };
@@ -124,10 +136,12 @@ impl Session {
         spawn_local(async move {
             let wanted = platform::core_count().clamp(1, MOST_WORKERS);
             let batches = self.opened.get_value();
+            let conversions = self.conversion.list();
             let workers = (0..wanted).map(|_| {
                 let (work, batches, preprocess) = (work.clone(), batches.clone(), preprocess.clone());
+                let conversions = conversions.clone();
                 async move {
-                    match Member::start(&batches).await {
+                    match Member::start(&batches, &conversions, |_| {}).await {
                         Ok(member) => self.work(&work, &member, preprocess).await,
                         Err(error) => {
                             work.stopped.set(true);
@@ -184,6 +198,10 @@ impl Session {
 
     /// Takes pieces until there are none left.
     async fn work(self, work: &Rc<Work>, member: &Member, preprocess: Option<crate::worker::Preprocess>) {
+        if let Err(problem) = edit_tables(work, member).await {
+            work.stopped.set(true);
+            return self.say("the edited model", &problem, "its table with the edits", "Evaluate again.");
+        }
         while let Some((model, first, count)) = work.take() {
             let order = {
                 let state = work.state.borrow();
@@ -195,7 +213,8 @@ impl Session {
                 };
                 let semantics = state.semantics;
                 let preprocess = preprocess.clone();
-                EvaluateOrder { model: id, edited: false, source, first, count, preprocess, semantics }
+                let edited = own.edits.is_some();
+                EvaluateOrder { model: id, edited, source, first, count, preprocess, semantics }
             };
             let (_, answer) = member.client.ask(Request::Evaluate(order), &[]);
             match answer.await.map(|answer| answer.reply) {
@@ -237,6 +256,27 @@ impl Session {
         }
         self.evaluation.set(Some(state.clone()));
     }
+}
+
+/// Brings the tables of a worker to where they are edited in the page.
+async fn edit_tables(work: &Work, member: &Member) -> Result<(), String> {
+    let edited: Vec<_> = {
+        let state = work.state.borrow();
+        let models = state.models.iter().filter_map(|own| Some((member.model(&own.model)?, own.edits.clone()?)));
+        models.collect()
+    };
+    for (model, json) in edited {
+        let request = PlaygroundRequest { model, ask: PlaygroundAsk::ApplyEdits { json } };
+        let (_, answer) = member.client.ask(Request::Playground(request), &[]);
+        match answer.await.map_err(|error| error.to_string())?.reply {
+            Reply::Playground(_) => {}
+            Reply::Failed(problems) => {
+                return Err(problems.first().map(|problem| problem.found.clone()).unwrap_or_default());
+            }
+            _ => return Err("the edits were not applied".to_owned()),
+        }
+    }
+    Ok(())
 }
 
 /// What ends a piece of work from outside.

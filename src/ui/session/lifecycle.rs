@@ -110,9 +110,16 @@ impl Session {
         self.start_worker();
         let kept: Vec<(String, String)> =
             self.workspace.with_untracked(|workspace| workspace.models.iter().map(identity).collect());
-        for batch in self.opened.get_value() {
-            let kept = kept.clone();
-            self.send_open(batch, move |session| session.close_models_but(&kept));
+        let mut batches = self.opened.get_value();
+        let last = batches.pop();
+        for batch in batches {
+            self.send_open(batch, |_| {});
+        }
+        // The worker answers in order: with the last batch everything is there.
+        if let Some(last) = last {
+            self.send_open(last, move |session| {
+                session.repeat_conversions(0, Box::new(move |session| session.close_models_but(&kept)));
+            });
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the page knows (signals) and what a user can do (verbs).
 
 pub mod autopilot;
+mod convert;
 mod evaluate;
 mod lifecycle;
 pub mod playground;
@@ -9,6 +10,7 @@ mod query;
 mod selection;
 mod verbs;
 
+pub use convert::Conversion;
 pub use evaluate::EvaluationState;
 pub use selection::{Selection, View};
 
@@ -81,8 +83,12 @@ pub struct Session {
     pub quantized: RwSignal<Option<QuantizedHere>>,
     /// The last search, running or ended.
     pub autopilot: RwSignal<Option<autopilot::Flight>>,
+    /// What the next search is asked for.
+    pub autopilot_wish: RwSignal<autopilot::Wish>,
     autopilot_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
     evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
+    /// What the Convert tab shows.
+    pub conversion: Conversion,
     /// The quantization table in hand.
     pub playground: Playground,
     client: StoredValue<Option<Rc<Client>>, LocalStorage>,
@@ -109,8 +115,10 @@ impl Session {
             quantize_form: RwSignal::default(),
             quantized: RwSignal::default(),
             autopilot: RwSignal::default(),
+            autopilot_wish: RwSignal::default(),
             autopilot_stop: StoredValue::new_local(None),
             evaluation_stop: StoredValue::new_local(None),
+            conversion: Conversion::new(),
             playground: Playground::new(),
             client: StoredValue::new_local(None),
             opened: StoredValue::new_local(Vec::new()),

@@ -21,12 +21,14 @@ pub enum View {
     Quantize,
     /// Accuracy on a data set.
     Evaluate,
+    /// Other formats, in and out.
+    Convert,
 }
 
 impl View {
     /// All tabs in order.
-    pub const ALL: [View; 6] =
-        [View::Overview, View::Layer, View::Run, View::Playground, View::Quantize, View::Evaluate];
+    pub const ALL: [View; 7] =
+        [View::Overview, View::Layer, View::Run, View::Playground, View::Quantize, View::Evaluate, View::Convert];
 
     /// The tab's label.
     pub fn label(self) -> &'static str {
@@ -37,6 +39,7 @@ impl View {
             View::Playground => "Playground",
             View::Quantize => "Quantize",
             View::Evaluate => "Evaluate",
+            View::Convert => "Convert",
         }
     }
 

@@ -16,6 +16,13 @@ impl Session {
         if files.is_empty() {
             return;
         }
+        // Beside a model that is being checked, a lone .npz is a recording.
+        if self.view.get_untracked() == View::Convert
+            && matches!(files.as_slice(), [only] if only.path.to_lowercase().ends_with(".npz"))
+            && self.workspace.with_untracked(|workspace| !workspace.models.is_empty())
+        {
+            return self.check_outputs(files);
+        }
         self.opening.update(|names| names.extend(files.iter().map(|picked| picked.path.clone())));
         self.send_open(files.clone(), move |session| {
             session.opened.update_value(|batches| batches.push(files));

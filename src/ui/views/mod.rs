@@ -3,6 +3,7 @@
 mod activations;
 mod channels;
 mod controls;
+mod convert;
 mod distribution;
 mod dot;
 mod drop_target;
@@ -22,6 +23,7 @@ mod run;
 mod shortcuts;
 mod status;
 
+pub use convert::{ConvertView, ReferenceTask};
 pub use dot::Dot;
 pub use drop_target::DropTarget;
 pub use evaluate::EvaluateView;

@@ -87,7 +87,9 @@ fn ModelCard(
     let fact = |name: &'static str, value: String| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> };
     let functions =
         model.functions.iter().map(|(name, nodes)| format!("{name} ({nodes} nodes)")).collect::<Vec<_>>().join(", ");
-    let metadata = model.metadata.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("; ");
+    // Code has a place of its own, under Convert.
+    let metadata = model.metadata.iter().filter(|(key, _)| !key.ends_with(".py"));
+    let metadata = metadata.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("; ");
     view! {
         <section class="card model" aria-label=format!("Model {}", model.name)>
             <header class="card-head"><h3><Dot model=id />" "{model.name.clone()}</h3><small>{model.format.clone()}</small></header>

@@ -1,5 +1,6 @@
 //! The list behind `?`.
 
+use super::ReferenceTask;
 use crate::ui::keyboard::SHORTCUTS;
 use leptos::prelude::*;
 
@@ -24,6 +25,7 @@ pub fn Shortcuts(
         <dialog node_ref=dialog aria-labelledby="shortcuts-title" on:close=move |_| open.set(false)>
             <h2 id="shortcuts-title">"Keyboard"</h2>
             <div class="keys">{keys.into_iter().collect_view()}</div>
+            <ReferenceTask />
             <div class="dialog-foot"><button type="button" on:click=move |_| open.set(false)>"Close"</button></div>
         </dialog>
     }

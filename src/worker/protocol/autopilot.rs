@@ -64,6 +64,8 @@ pub struct AutopilotPoint {
     pub bytes: usize,
     /// On the selection images that it has seen, with the 95 % interval.
     pub selection: Share,
+    /// Points of accuracy that it loses on them against the float model; negative where it gains.
+    pub drop_points: f64,
     /// SQNR of its output against the float model's on them, in dB; `None` without error.
     pub output_sqnr_db: Option<f64>,
     /// On the measurement images, where it was measured.

@@ -1,11 +1,13 @@
 //! What the page and the worker say to each other.
 
 mod autopilot;
+mod convert;
 mod evaluate;
 mod playground;
 mod quantize;
 
 pub use autopilot::*;
+pub use convert::*;
 pub use evaluate::*;
 pub use playground::*;
 pub use quantize::*;
@@ -71,6 +73,8 @@ pub enum Request {
     Autopilot(Box<AutopilotOrder>),
     /// Something about a quantization table.
     Playground(PlaygroundRequest),
+    /// Something about conversion.
+    Convert(ConvertRequest),
 }
 
 /// The answer to a [`Request`]. Large bytes travel beside it as a blob.
@@ -107,6 +111,8 @@ pub enum Reply {
     Autopilot(Box<AutopilotReport>),
     /// Answer to `Playground`.
     Playground(Box<PlaygroundReply>),
+    /// Answer to `Convert`.
+    Converted(Box<ConvertReply>),
     /// It could not be done; nothing that was open is lost.
     Failed(Vec<Problem>),
     /// The user cancelled it.

@@ -10,8 +10,9 @@ impl Service {
     /// Scores of the ordered items, one run each.
     pub(super) async fn evaluate(&mut self, order: EvaluateOrder, job: &impl Job) -> Answered {
         let mut plans = std::mem::take(&mut self.plans);
-        let scores = self.scores(&order, &mut plans, job).await;
-        self.plans = plans;
+        let mut tables = std::mem::take(&mut self.tables);
+        let scores = self.scores(&order, &mut plans, &mut tables, job).await;
+        (self.plans, self.tables) = (plans, tables);
         Ok((Reply::Scores(scores?), None))
     }
 
@@ -19,6 +20,7 @@ impl Service {
         &self,
         order: &EvaluateOrder,
         plans: &mut super::run::Plans,
+        tables: &mut super::playground::Tables,
         job: &impl Job,
     ) -> Result<Scores, Failure> {
         let model = self.model(order.model)?;
@@ -26,7 +28,13 @@ impl Service {
         let file = &model.summary.file;
         Self::can_run(model)?;
         let end = order.first.saturating_add(order.count).min(source.summary().count);
-        let plan = plans.of(model, order.semantics, Observe::OutputsOnly).map_err(|error| error.problem(file))?;
+        let plan = if order.edited {
+            let (edits, document) = self.edited_document(tables, model)?;
+            plans.of_edited((model.id, edits, &document), order.semantics)
+        } else {
+            plans.of(model, order.semantics, Observe::OutputsOnly)
+        };
+        let plan = plan.map_err(|error| error.problem(file))?;
         let began_ms = job.now_ms();
         let mut scores = Vec::with_capacity(end.saturating_sub(order.first));
         for item in order.first..end {

@@ -7,6 +7,7 @@ mod activation;
 mod align;
 mod autopilot;
 mod card;
+mod convert;
 mod corrections;
 mod distribution;
 mod evaluate;
@@ -23,6 +24,7 @@ mod source;
 mod weights;
 
 use super::protocol::{ModelId, Reply, Request, Workspace};
+use crate::import::{self, Dataset, FileParts, ImportError};
 use crate::onnx::Document;
 use crate::problem::Problem;
 use align::Layout;
@@ -32,17 +34,43 @@ use source::OpenSource;
 
 pub use run::fit;
 
+/// A data set of this size or more is not read into memory but from its file, sample by sample.
+pub const STREAMED_FROM_BYTES: u64 = 256 << 20;
+/// A file that has to be read as a whole is smaller: a 32-bit worker has no room for more.
+const MOST_WHOLE_BYTES: usize = 2 << 30;
+
 /// A file that came with a request; its bytes are read when they are needed.
-pub struct Attachment(Box<dyn FnOnce() -> Result<Vec<u8>, String>>);
+pub struct Attachment {
+    read: Box<dyn FnOnce() -> Result<Vec<u8>, String>>,
+    /// How its parts are read, where it can be.
+    parts: Option<FileParts>,
+}
 
 impl Attachment {
     /// A file that `read` reads; the error is the system's reason.
     pub fn new(read: impl FnOnce() -> Result<Vec<u8>, String> + 'static) -> Self {
-        Attachment(Box::new(read))
+        Attachment { read: Box::new(read), parts: None }
+    }
+
+    /// A file that is also read in parts: a data set from [`STREAMED_FROM_BYTES`] on stays in it.
+    pub fn in_parts(parts: FileParts) -> Self {
+        let whole = parts.clone();
+        let read = move || {
+            let bytes = usize::try_from(whole.len()).ok().filter(|&len| len < MOST_WHOLE_BYTES);
+            let bytes = bytes.ok_or_else(|| format!("{} bytes, more than memory holds", whole.len()))?;
+            whole.read(0, bytes)
+        };
+        Attachment { read: Box::new(read), parts: Some(parts) }
+    }
+
+    /// The data set in a large file that is no model and no archive.
+    fn streamed(&self, path: &str) -> Option<Result<Dataset, ImportError>> {
+        let large = self.parts.as_ref().filter(|parts| parts.len() >= STREAMED_FROM_BYTES);
+        import::open_streamed(path, large?)
     }
 
     fn read(self) -> Result<Vec<u8>, String> {
-        (self.0)()
+        (self.read)()
     }
 }
 
@@ -135,6 +163,7 @@ impl Service {
             Request::Evaluate(order) => self.evaluate(order, job).await,
             Request::Autopilot(order) => self.autopilot(&order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
+            Request::Convert(request) => self.convert(request, attachments, job).await,
         };
         match answered {
             Ok(answer) => answer,

@@ -1,6 +1,7 @@
 //! An open model: its document with everything that is computed once.
 
 use super::{Failure, Service, card};
+use crate::import::Original;
 use crate::onnx::{Document, Facts, Layer, OnnxError, layers};
 use crate::problem::Problem;
 use crate::quant::{QuantizedTensor, WeightView, quantized_tensors_with, weight_view_with};
@@ -17,6 +18,8 @@ pub struct OpenModel {
     pub summary: ModelSummary,
     /// The file as it was opened, for the time when a missing side file turns up.
     pub source: Bytes,
+    /// What the file was converted from, where it was.
+    pub original: Option<Original>,
 }
 
 impl OpenModel {
@@ -33,7 +36,7 @@ impl OpenModel {
         let layers = layers(&document);
         let quantized = quantized_tensors_with(&document, &facts);
         let summary = card::summary(id, name, file, &source, &document, &facts, &quantized);
-        Ok(OpenModel { id, document, facts, layers, quantized, summary, source })
+        Ok(OpenModel { id, document, facts, layers, quantized, summary, source, original: None })
     }
 
     /// A constant of the network, stored and real.

@@ -13,10 +13,21 @@ impl Service {
     pub(super) async fn open(&mut self, paths: Vec<String>, attachments: Vec<Attachment>, job: &impl Job) -> Answered {
         let total = attachments.len();
         let mut problems = Vec::new();
-        let mut files = Vec::new();
+        let (mut files, mut streamed) = (Vec::new(), Vec::new());
         for (done, (path, attachment)) in paths.into_iter().zip(attachments).enumerate() {
             if !job.checkpoint(&format!("Reading {path}"), done, total).await {
                 return Err(Failure::Cancelled);
+            }
+            match attachment.streamed(&path) {
+                Some(Ok(set)) => {
+                    streamed.push(Opened::Dataset(Box::new(set)));
+                    continue;
+                }
+                Some(Err(error)) => {
+                    problems.push(error.into_problem(&path));
+                    continue;
+                }
+                None => {}
             }
             match attachment.read() {
                 Ok(bytes) => files.push(SourceFile::new(path, bytes)),
@@ -39,7 +50,9 @@ impl Service {
         let (late, files): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| waiting.iter().any(|name| name == base_name(&file.path)));
         self.side_files.extend(late);
-        let (opened, refused) = import::open(files, &Limits::default());
+        let (mut opened, refused) = import::open(files, &Limits::default());
+        // Names of classes come after the data sets that they are given to.
+        opened.splice(0..0, streamed);
         problems.extend(refused);
         let (side_files, contents): (Vec<_>, Vec<_>) =
             opened.into_iter().partition(|opened| matches!(opened, Opened::ExternalData { .. }));
@@ -65,11 +78,12 @@ impl Service {
     fn take(&mut self, content: Opened) -> Result<(), Problem> {
         let id = self.fresh_id();
         match content {
-            Opened::Model { name, bytes } => {
+            Opened::Model { name, bytes, original } => {
                 let display = self.unused_name(&name);
                 let model =
                     OpenModel::open(id, display, &name, bytes, &|location| side_file(&self.side_files, location));
-                self.models.push(model.map_err(|error| error.problem(&name))?);
+                let model = model.map_err(|error| error.problem(&name))?;
+                self.models.push(OpenModel { original, ..model });
             }
             Opened::Dataset(set) => {
                 self.sources.push(OpenSource { id, name: set.name.clone(), content: Content::Dataset(*set) });

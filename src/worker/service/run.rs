@@ -7,7 +7,8 @@ use super::source::{Content, OpenSource};
 use super::{Answered, Failure, Job, Service};
 use crate::engine::{EngineError, InputFact, Observe, Plan, PlanOptions, Semantics};
 use crate::import::{Distribution, random_input};
-use crate::onnx::Dim;
+use crate::onnx::{Dim, Document};
+
 use crate::problem::Problem;
 use crate::tensor::{DType, Tensor};
 use crate::worker::protocol::{InputChoice, ModelId, ModelRun, Outcome, Reply, RunOrder, RunResult};
@@ -22,28 +23,49 @@ pub struct LastRun {
 
 /// The plans compiled so far. They outlive a run that is cancelled.
 #[derive(Default)]
-pub struct Plans(Vec<(ModelId, Semantics, Observe, Plan)>);
+pub struct Plans {
+    files: Vec<(ModelId, Semantics, Observe, Plan)>,
+    /// Of an edited table that was written and read again, with its list of edits.
+    edited: Option<(ModelId, Semantics, String, Plan)>,
+}
 
 impl Plans {
     /// The model's plan, compiled where it is not there yet.
     pub fn of(&mut self, model: &OpenModel, semantics: Semantics, observe: Observe) -> Result<&mut Plan, EngineError> {
-        let there =
-            self.0.iter().position(|(id, known, kept, _)| *id == model.id && *known == semantics && *kept == observe);
+        let there = self
+            .files
+            .iter()
+            .position(|(id, known, kept, _)| *id == model.id && *known == semantics && *kept == observe);
         let position = match there {
             Some(position) => position,
             None => {
                 let plan = Plan::compile(&model.document, semantics, &PlanOptions { observe })?;
-                self.0.push((model.id, semantics, observe, plan));
-                self.0.len() - 1
+                self.files.push((model.id, semantics, observe, plan));
+                self.files.len() - 1
             }
         };
         // The position was found or made above.
-        Ok(&mut self.0[position].3)
+        Ok(&mut self.files[position].3)
+    }
+
+    /// The plan of an edited model, compiled where these edits are not the last ones that were asked for.
+    pub fn of_edited(
+        &mut self,
+        (model, edits, document): (ModelId, String, &Document),
+        semantics: Semantics,
+    ) -> Result<&mut Plan, EngineError> {
+        let kept = self.edited.take().filter(|kept| (kept.0, kept.1, &kept.2) == (model, semantics, &edits));
+        let plan = match kept {
+            Some((.., plan)) => plan,
+            None => Plan::compile(document, semantics, &PlanOptions { observe: Observe::OutputsOnly })?,
+        };
+        Ok(&mut self.edited.insert((model, semantics, edits, plan)).3)
     }
 
     /// Forgets models that are closed.
     pub fn keep(&mut self, open: &[OpenModel]) {
-        self.0.retain(|(id, ..)| open.iter().any(|model| model.id == *id));
+        self.edited = self.edited.take().filter(|edited| open.iter().any(|model| model.id == edited.0));
+        self.files.retain(|(id, ..)| open.iter().any(|model| model.id == *id));
     }
 }
 

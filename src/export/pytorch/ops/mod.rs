@@ -8,6 +8,7 @@ mod pool;
 mod recurrent;
 mod reduce;
 mod resize;
+mod scan;
 mod shape;
 
 use super::emit::Emitter;
@@ -39,6 +40,7 @@ pub(super) fn node(emitter: &mut Emitter<'_>, position: usize, node: &NodeProto)
         || reduce::node(emitter, node)?
         || resize::node(emitter, node)?
         || recurrent::node(emitter, node)?
+        || scan::node(emitter, node)?
         || shape::node(emitter, node)?;
     let _ = position;
     if done { Ok(()) } else { Err("this operator has no form in PyTorch here".into()) }

@@ -6,8 +6,20 @@ use crate::export::pytorch::error::Refusal;
 use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
 
-/// Activations whose numbers are those that the helper has.
-const KNOWN: [&str; 7] = ["Sigmoid", "Tanh", "Relu", "Softsign", "Softplus", "HardSigmoid", "Affine"];
+/// The helper's activations with the defaults of their alpha and beta, where they have them (ONNX's specification of RNN).
+const KNOWN: [(&str, Option<f32>, Option<f32>); 11] = [
+    ("Sigmoid", None, None),
+    ("Tanh", None, None),
+    ("Relu", None, None),
+    ("Softsign", None, None),
+    ("Softplus", None, None),
+    ("HardSigmoid", Some(0.2), Some(0.5)),
+    ("Affine", Some(1.0), Some(0.0)),
+    ("LeakyRelu", Some(0.01), None),
+    ("ThresholdedRelu", Some(1.0), None),
+    ("ScaledTanh", Some(1.0), Some(1.0)),
+    ("Elu", Some(1.0), None),
+];
 
 pub(super) fn node(emitter: &mut Emitter<'_>, node: &NodeProto) -> Result<bool, Refusal> {
     let kind = match node.op_type() {
@@ -21,15 +33,15 @@ pub(super) fn node(emitter: &mut Emitter<'_>, node: &NodeProto) -> Result<bool, 
     let activations =
         NodeExt::attribute(node, "activations").map(|attribute| attribute.strings.clone()).unwrap_or_default();
     let mut names = Vec::new();
+    let numbers = |name: &str| NodeExt::attribute(node, name).map(|list| list.floats.clone()).unwrap_or_default();
+    let (mut alphas, mut betas) = (numbers("activation_alpha").into_iter(), numbers("activation_beta").into_iter());
     for bytes in &activations {
-        let name = KNOWN.iter().find(|known| known.as_bytes() == &bytes[..]);
-        names.push(code::text(name.ok_or("an activation that is not known")?));
-    }
-    let numbers = ["activation_alpha", "activation_beta"]
-        .map(|name| NodeExt::attribute(node, name).is_some_and(|attribute| !attribute.floats.is_empty()));
-    // Keras's converter writes HardSigmoid's own defaults; anything else would need them gate by gate.
-    if numbers.contains(&true) {
-        return Err("activations with numbers of their own".into());
+        let known = KNOWN.iter().find(|(known, ..)| known.as_bytes().eq_ignore_ascii_case(bytes));
+        let (name, alpha, beta) = known.ok_or("an activation that is not known")?;
+        // Each takes its numbers off the lists, where it has some.
+        let alpha = alpha.map(|usual| alphas.next().unwrap_or(usual)).unwrap_or(0.0);
+        let beta = beta.map(|usual| betas.next().unwrap_or(usual)).unwrap_or(0.0);
+        names.push(format!("({}, {}, {})", code::text(name), code::float(alpha), code::float(beta)));
     }
     let name = emitter.name_of(node);
     let mut parts = vec![code::text(kind), emitter.input(node, 0)?, emitter.input(node, 1)?, emitter.input(node, 2)?];

@@ -1,8 +1,13 @@
 def _recurrent(kind, x, w, r, b=None, lengths=None, h=None, c=None, p=None, direction="forward", activations=None, linear_before_reset=False, batch_first=False, clip=None, input_forget=False):
     """ONNX RNN, GRU and LSTM, step by step; every direction's outputs, its last hidden and its last cell state."""
     known = {"Sigmoid": torch.sigmoid, "Tanh": torch.tanh, "Relu": torch.relu, "Softsign": F.softsign, "Softplus": F.softplus}
-    known["HardSigmoid"] = lambda v: torch.clamp(0.2 * v + 0.5, 0, 1)
-    known["Affine"] = lambda v: v
+    known = {name: lambda v, alpha, beta, of=of: of(v) for name, of in known.items()}
+    known["HardSigmoid"] = lambda v, alpha, beta: torch.clamp(alpha * v + beta, 0, 1)
+    known["Affine"] = lambda v, alpha, beta: alpha * v + beta
+    known["LeakyRelu"] = lambda v, alpha, beta: F.leaky_relu(v, alpha)
+    known["ThresholdedRelu"] = lambda v, alpha, beta: F.threshold(v, alpha, 0.0)
+    known["ScaledTanh"] = lambda v, alpha, beta: alpha * torch.tanh(beta * v)
+    known["Elu"] = lambda v, alpha, beta: F.elu(v, alpha)
     gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[kind]
     default = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}[kind]
     if batch_first:
@@ -13,8 +18,8 @@ def _recurrent(kind, x, w, r, b=None, lengths=None, h=None, c=None, p=None, dire
     backward = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[direction]
     found, last_h, last_c = [], [], []
     for at, reverse in enumerate(backward):
-        names = activations[at * len(default) : (at + 1) * len(default)] if activations else default
-        act = [known[name] for name in names]
+        named = activations[at * len(default) : (at + 1) * len(default)] if activations else [(name, 0, 0) for name in default]
+        act = [lambda v, of=known[name], alpha=alpha, beta=beta: of(v, alpha, beta) for name, alpha, beta in named]
         bias = torch.zeros(2 * gates * hidden, dtype=x.dtype, device=x.device) if b is None else b[at]
         wb, rb = bias.chunk(2)
         ht = x.new_zeros(batch, hidden) if h is None else h[at]

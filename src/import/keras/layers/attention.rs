@@ -5,7 +5,7 @@ use crate::import::keras::stop::{Stop, unsupported};
 use crate::import::keras::value::{Layout, Value};
 use crate::import::keras::weights::Part;
 use crate::onnx::Attr;
-use crate::tensor::DType;
+use crate::tensor::{DType, Tensor};
 
 /// What Keras adds to the scores of positions that must not be seen.
 const UNSEEN: f32 = -1e9;
@@ -31,9 +31,6 @@ pub(super) fn multi_head(context: &mut Context, inputs: &[Value]) -> Result<Vec<
         || config.axes("attention_axes", &[1])? != [1]
     {
         return unsupported("attention over more than one axis");
-    }
-    if sequences.iter().any(|value| value.mask.is_some()) {
-        return unsupported("attention over steps that a mask leaves out");
     }
     let (heads, key_dim) = (config.count("num_heads")?, config.count("key_dim")?);
     let value_dim = config.count_or("value_dim", key_dim)?;
@@ -70,11 +67,21 @@ pub(super) fn multi_head(context: &mut Context, inputs: &[Value]) -> Result<Vec<
     let scaled = context.node("Mul", &[&queries, &scale], "scaled", &[]);
     let turned = context.node("Transpose", &[&keys], "keys", &[("perm", vec![0i64, 1, 3, 2].into())]);
     let mut scores = context.node("MatMul", &[&scaled, &turned], "scores", &[]);
-    if let Some(mask) = given_mask {
-        scores = masked(context, &scores, &mask)?;
-    }
     let causal = context.keyword_plain("use_causal_mask").and_then(serde_json::Value::as_bool).unwrap_or(false);
     let time = |value: &Value| value.shape.as_ref().and_then(|shape| shape.get(1).copied().flatten());
+    // Which positions may be seen, each (batch or 1, query or 1, value or 1).
+    let mut masks = Vec::new();
+    let key_is_value = key.name == value.name;
+    for (keyword, sequence, axis) in [("query_mask", &query, 2i64), ("value_mask", &value, 1), ("key_mask", &key, 1)] {
+        let mask = context.mask(keyword, sequence).filter(|_| keyword != "key_mask" || !key_is_value);
+        if let Some(mask) = mask {
+            let axes = context.ints("axes", &[axis])?;
+            masks.push(context.node("Unsqueeze", &[&mask, &axes], keyword, &[]));
+        }
+    }
+    if let Some(mask) = given_mask {
+        masks.push(seen_by(context, &mask)?);
+    }
     if causal {
         let (Some(rows), Some(columns)) = (time(&query), time(&value)) else {
             return unsupported("a causal mask over an open number of steps");
@@ -83,9 +90,17 @@ pub(super) fn multi_head(context: &mut Context, inputs: &[Value]) -> Result<Vec<
         if rows.saturating_mul(columns) > 1 << 26 {
             return unsupported(format!("a causal mask of {rows} x {columns}"));
         }
-        let unseen = (0..rows).flat_map(|row| (0..columns).map(move |column| if column > row { UNSEEN } else { 0.0 }));
-        let mask = context.floats("causal_mask", &[rows, columns], &unseen.collect::<Vec<_>>())?;
-        scores = context.node("Add", &[&scores, &mask], "masked", &[]);
+        let seen = (0..rows).flat_map(|row| (0..columns).map(move |column| u8::from(column <= row)));
+        let seen = Tensor::new(DType::Bool, vec![1, rows, columns], seen.collect::<Vec<u8>>().into())?;
+        masks.push(context.low.builder.initializer(&format!("{}/causal_mask", context.path), &seen));
+    }
+    let mut masks = masks.into_iter();
+    if let Some(first) = masks.next() {
+        let mut seen = first;
+        for mask in masks {
+            seen = context.node("And", &[&seen, &mask], "mask", &[]);
+        }
+        scores = masked(context, &scores, &seen)?;
     }
     let weights = context.node("Softmax", &[&scores], "Softmax", &[("axis", (-1i64).into())]);
     let seen = context.node("MatMul", &[&weights, &values], "seen", &[]);
@@ -119,19 +134,28 @@ pub(super) fn multi_head(context: &mut Context, inputs: &[Value]) -> Result<Vec<
     Ok(results)
 }
 
-/// The scores with [`UNSEEN`] added where a mask (batch, query, value) is 0.
-fn masked(context: &mut Context, scores: &str, mask: &Value) -> Result<String, Stop> {
+/// A given mask (batch, query, value), or of fewer axes, as booleans of three axes.
+fn seen_by(context: &mut Context, mask: &Value) -> Result<String, Stop> {
     let mask = context.low.as_is(mask);
-    let mask = Value { dtype: if mask.dtype == DType::Float32 { DType::Float64 } else { mask.dtype }, ..mask };
-    // Keras takes anything but 0 as 1.
-    let to_bool = context.node("Cast", &[&mask.name], "mask", &[("to", i64::from(DType::Bool.to_onnx()).into())]);
-    let number = context.node("Cast", &[&to_bool], "mask", &[("to", i64::from(DType::Float32.to_onnx()).into())]);
+    // Anything but 0 is seen.
+    let name = context.node("Cast", &[&mask.name], "mask", &[("to", i64::from(DType::Bool.to_onnx()).into())]);
+    match mask.rank() {
+        Some(3) => Ok(name),
+        Some(2) => {
+            let axes = context.ints("axes", &[1])?;
+            Ok(context.node("Unsqueeze", &[&name, &axes], "mask", &[]))
+        }
+        _ => unsupported("a mask that is not (batch, query, value)"),
+    }
+}
+
+/// The scores (batch, heads, query, value) with [`UNSEEN`] added where a mask (batch, query, value) is false.
+fn masked(context: &mut Context, scores: &str, seen: &str) -> Result<String, Stop> {
+    let number = context.node("Cast", &[seen], "mask", &[("to", i64::from(DType::Float32.to_onnx()).into())]);
     let (one, unseen) = (context.floats("one", &[], &[1.0])?, context.floats("unseen", &[], &[UNSEEN])?);
     let left_out = context.node("Sub", &[&one, &number], "mask", &[]);
-    let mut added = context.node("Mul", &[&left_out, &unseen], "mask", &[]);
-    if mask.rank() == Some(3) {
-        let axes = context.ints("axes", &[1])?;
-        added = context.node("Unsqueeze", &[&added, &axes], "mask", &[]);
-    }
+    let added = context.node("Mul", &[&left_out, &unseen], "mask", &[]);
+    let axes = context.ints("axes", &[1])?;
+    let added = context.node("Unsqueeze", &[&added, &axes], "mask", &[]);
     Ok(context.node("Add", &[scores, &added], "masked", &[]))
 }

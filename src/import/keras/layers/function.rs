@@ -46,6 +46,9 @@ fn function_name<'n>(context: &'n Context) -> &'n str {
 pub(super) fn function(context: &mut Context) -> Result<Vec<Value>, Stop> {
     let name = function_name(context).to_owned();
     let operands = operands(context)?;
+    if let Some(op_type) = logic(&name) {
+        return logical(context, op_type, &operands);
+    }
     let op_type = match name.to_ascii_lowercase().as_str() {
         "add" | "__add__" => "Add",
         "subtract" | "sub" => "Sub",
@@ -86,6 +89,43 @@ pub(super) fn function(context: &mut Context) -> Result<Vec<Value>, Stop> {
     }
     let name = context.node(op_type, &[&first, &second], op_type, &[]);
     Ok(vec![value.named(name)])
+}
+
+/// The operator of a function on booleans.
+fn logic(name: &str) -> Option<&'static str> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "logical_or" | "logicalor" => "Or",
+        "logical_and" | "logicaland" => "And",
+        "logical_xor" | "logicalxor" => "Xor",
+        "logical_not" | "logicalnot" => "Not",
+        _ => return None,
+    })
+}
+
+/// Functions on booleans; of numbers, everything but 0 is true.
+fn logical(context: &mut Context, op_type: &str, operands: &[Operand]) -> Result<Vec<Value>, Stop> {
+    let mut values = Vec::new();
+    for operand in operands {
+        let Operand::Tensor(value) = operand else { return unsupported("a logical function of a number") };
+        let value = context.low.as_is(value);
+        let to = i64::from(DType::Bool.to_onnx());
+        values.push(match value.dtype {
+            DType::Bool => value,
+            _ => {
+                let name = context.node("Cast", &[&value.name], "Cast", &[("to", to.into())]);
+                Value { dtype: DType::Bool, ..value.named(name) }
+            }
+        });
+    }
+    let inputs: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
+    let wanted = if op_type == "Not" { 1 } else { 2 };
+    let widest = values.iter().max_by_key(|value| value.rank());
+    let Some(widest) = widest.filter(|_| values.len() == wanted) else {
+        return unsupported(format!("a logical function of {} operands", values.len()));
+    };
+    let shape = if wanted == 2 { merge::broadcast(context, &values)? } else { widest.shape.clone() };
+    let name = context.node(op_type, &inputs, op_type, &[]);
+    Ok(vec![Value { shape, mask: None, ..widest.named(name) }])
 }
 
 fn unary(context: &mut Context, name: &str, operands: &[Operand]) -> Result<Vec<Value>, Stop> {

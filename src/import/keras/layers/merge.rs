@@ -36,7 +36,7 @@ fn aligned(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> 
 }
 
 /// The shape of an elementwise result.
-fn broadcast(context: &Context, values: &[Value]) -> Result<Option<Vec<Option<usize>>>, Stop> {
+pub(super) fn broadcast(context: &Context, values: &[Value]) -> Result<Option<Vec<Option<usize>>>, Stop> {
     let Some(shapes) = values.iter().map(|value| value.shape.as_ref()).collect::<Option<Vec<_>>>() else {
         return Ok(None);
     };
@@ -67,10 +67,21 @@ fn broadcast(context: &Context, values: &[Value]) -> Result<Option<Vec<Option<us
     Ok(Some(result))
 }
 
-/// Masks of joined tensors: a step counts where all count, and without a mask where one has none.
-fn joined_mask(values: &[Value]) -> Option<String> {
-    let first = values.first()?.mask.clone()?;
-    values.iter().all(|value| value.mask.as_ref() == Some(&first)).then_some(first)
+/// The mask of joined tensors: in Keras 3 a step counts where one tensor's does, and everywhere where one has no mask; in
+/// Keras 2 where all masks say so.
+fn joined_mask(context: &mut Context, values: &[Value]) -> Option<String> {
+    let mut masks: Vec<String> = values.iter().filter_map(|value| value.mask.clone()).collect();
+    if context.low.major >= 3 && masks.len() < values.len() {
+        return None;
+    }
+    masks.dedup();
+    let mut masks = masks.into_iter();
+    let mut joined = masks.next()?;
+    let op_type = if context.low.major >= 3 { "Or" } else { "And" };
+    for mask in masks {
+        joined = context.node(op_type, &[&joined, &mask], "mask", &[]);
+    }
+    Some(joined)
 }
 
 /// `Add`, `Multiply`, `Average`, `Maximum`, `Minimum`: one node per further tensor.
@@ -87,7 +98,8 @@ pub(super) fn elementwise(context: &mut Context, inputs: &[Value], op_type: &str
         let count = context.floats("count", &[], &[values.len() as f32])?;
         name = context.node("Div", &[&name, &count], "Div", &[]);
     }
-    Ok(vec![Value { mask: joined_mask(&values), ..Value::new(name, shape, first.layout) }])
+    let mask = joined_mask(context, &values);
+    Ok(vec![Value { mask, ..Value::new(name, shape, first.layout) }])
 }
 
 /// `Subtract`: the first minus the second.
@@ -125,7 +137,10 @@ pub(super) fn concatenate_along(context: &mut Context, inputs: &[Value], axis: i
         }
         _ => None,
     };
-    Ok(vec![Value { mask: joined_mask(&values), ..Value::new(name, shape, first.layout) }])
+    // Steps that are put behind each other would need their masks there too.
+    let mask =
+        if at.is_some() && at == rank.map(|rank| rank as usize - 1) { joined_mask(context, &values) } else { None };
+    Ok(vec![Value { mask, ..Value::new(name, shape, first.layout) }])
 }
 
 /// `Dot`: the product of two tensors along one axis of each, of up to three axes.

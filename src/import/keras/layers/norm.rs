@@ -42,15 +42,16 @@ pub(super) fn batch(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value
         true => Some(context.required(&["beta"], usize::from(has_scale), &shape)?.to_f32()?),
         false => None,
     };
-    let mut scale = Vec::with_capacity(mean.len());
-    for (at, variance) in variance.iter().enumerate() {
-        let root = 1.0 / (variance + epsilon).sqrt();
-        scale.push(gamma.as_ref().and_then(|gamma| gamma.get(at)).map_or(root, |gamma| root * gamma));
-    }
+    let gamma_at = |at: usize| gamma.as_ref().and_then(|gamma| gamma.get(at)).copied().unwrap_or(1.0);
+    let moved = variance.iter().map(|variance| variance + epsilon).enumerate();
+    // As tf2onnx folds, bit for bit.
+    let divided: Vec<f32> = moved.clone().map(|(at, variance)| gamma_at(at) / variance.sqrt()).collect();
+    // As TensorFlow multiplies: by the reciprocal root.
+    let scale: Vec<f32> = moved.map(|(at, variance)| 1.0 / variance.sqrt() * gamma_at(at)).collect();
     let offset_of = |at: usize, mean: f32, scale: f32| {
         beta.as_ref().and_then(|beta| beta.get(at)).copied().unwrap_or(0.0) - mean * scale
     };
-    if let Some(folded) = fold(context, &value, axis, &scale, &mean, beta.as_deref())? {
+    if let Some(folded) = fold(context, &value, axis, &divided, &mean, beta.as_deref())? {
         return Ok(vec![folded]);
     }
     let offset: Vec<f32> =

@@ -32,8 +32,9 @@ pub(super) fn window(context: &mut Context, inputs: &[Value], axes: usize, op_ty
 /// `GlobalMaxPooling` and `GlobalAveragePooling`.
 pub(super) fn global(context: &mut Context, inputs: &[Value], axes: usize, op_type: &str) -> Result<Vec<Value>, Stop> {
     let input = context.single(inputs)?;
-    if input.mask.is_some() && op_type == "GlobalAveragePool" {
-        return masked_average(context, input);
+    let mask = if op_type == "GlobalAveragePool" && axes == 1 { context.mask("mask", input) } else { None };
+    if let Some(mask) = mask {
+        return masked_average(context, input, &mask);
     }
     let input = context.spatial(input, axes)?;
     let keep = context.config.bool("keepdims", false)?;
@@ -48,10 +49,10 @@ pub(super) fn global(context: &mut Context, inputs: &[Value], axes: usize, op_ty
 }
 
 /// `GlobalAveragePooling1D` behind a mask: the sum of the steps that count, over their number.
-fn masked_average(context: &mut Context, input: &Value) -> Result<Vec<Value>, Stop> {
+fn masked_average(context: &mut Context, input: &Value, mask: &str) -> Result<Vec<Value>, Stop> {
     let input = context.float(input);
     let input = context.low.as_is(&input);
-    let (Some(mask), Some([batch, _, channels])) = (&input.mask, input.shape.as_deref()) else {
+    let Some([batch, _, channels]) = input.shape.as_deref() else {
         return unsupported("a mask over other data than (batch, time, channels)");
     };
     if context.is_channels_first()? {

@@ -350,7 +350,7 @@ fn read_input(context: &mut Context, inputs: &[Value], time_major: bool) -> Resu
     };
     let mut initial: Vec<Value> = inputs.iter().skip(1).cloned().collect();
     initial.extend(context.keyword_list("initial_state"));
-    let mask = context.keyword("mask").map(|mask| mask.name).or_else(|| value.mask.clone());
+    let mask = context.mask("mask", &value);
     Ok(Input { value, batch, time, mask, initial })
 }
 

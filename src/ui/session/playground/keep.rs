@@ -56,7 +56,19 @@ impl Session {
         }
     }
 
+    /// The list of a model's edits; `None` where it is as in its file.
+    pub fn edits_of(self, model: ModelId) -> Option<String> {
+        self.playground.edit_lists.with_value(|lists| lists.get(&model).cloned())
+    }
+
     pub(super) fn note_edits(self, model: ModelId, history: &History) {
+        self.playground.edit_lists.update_value(|lists| {
+            if history.dirty {
+                lists.insert(model, history.edits_json.clone());
+            } else {
+                lists.remove(&model);
+            }
+        });
         let edits = if history.dirty { history.applied.max(1) } else { 0 };
         if self.playground.edits.with_untracked(|all| all.get(&model).copied().unwrap_or(0)) != edits {
             self.playground.edits.update(|all| {

@@ -76,6 +76,8 @@ pub struct Playground {
     window: StoredValue<Window>,
     /// Models that have been looked up in the browser's storage.
     known: StoredValue<HashSet<ModelId>>,
+    /// Edits of every model that differs from its file.
+    edit_lists: StoredValue<HashMap<ModelId, String>>,
     /// Edit lists that wait to be kept, by their key.
     keeping: StoredValue<HashMap<String, Option<String>>>,
     /// Kept edits under which the worker broke down: they are not tried again.
@@ -108,6 +110,7 @@ impl Playground {
             orders: StoredValue::new_local(Orders::default()),
             window: StoredValue::new(Window::default()),
             known: StoredValue::default(),
+            edit_lists: StoredValue::default(),
             keeping: StoredValue::default(),
             given_up: StoredValue::default(),
             asked: StoredValue::default(),

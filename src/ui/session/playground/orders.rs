@@ -4,7 +4,7 @@
 use super::super::Session;
 use super::{Pace, Playground, find};
 use crate::platform;
-use crate::ui::turns::in_own_turn;
+use crate::ui::turns::{hurry, in_own_turn};
 use crate::worker::{
     Change, Edit, Edited, Finding, Fixed, Images, ModelId, PlaygroundAsk, PlaygroundReply, PlaygroundRequest, Reply,
     Request, TensorQuery,
@@ -136,6 +136,7 @@ impl Session {
         });
         if !self.playground.dragging.get_untracked() {
             self.playground.dragging.set(true);
+            hurry(true);
         }
         self.order_edit(change, gesture);
     }
@@ -144,6 +145,7 @@ impl Session {
     pub fn end_gesture(self) {
         let ended = self.playground.orders.try_update_value(|orders| orders.gesture.take()).flatten();
         if ended.is_some() {
+            hurry(false);
             self.playground.dragging.set(false);
             self.refit_picture();
         }
@@ -305,16 +307,21 @@ impl Session {
 
     /// Says how long an edit took when what it changed is on the screen.
     fn time_pixels(self, number: u32, worker_ms: f64, nodes: usize, since_ms: f64) {
+        let say_when_painted = move || {
+            spawn_local(async move {
+                platform::painted().await;
+                let pixels_ms = platform::now_ms() - since_ms;
+                self.playground.pace.set(Some(Pace { number, worker_ms, pixels_ms, nodes }));
+            });
+        };
+        if self.playground.is_dragging() {
+            // All of it is drawn before the next frame.
+            return say_when_painted();
+        }
         spawn_local(async move {
             // First the effects of the signals that have just been set, then the turns of the charts they paint.
             platform::yield_to_events().await;
-            in_own_turn(move || {
-                spawn_local(async move {
-                    platform::painted().await;
-                    let pixels_ms = platform::now_ms() - since_ms;
-                    self.playground.pace.set(Some(Pace { number, worker_ms, pixels_ms, nodes }));
-                });
-            });
+            in_own_turn(say_when_painted);
         });
     }
 

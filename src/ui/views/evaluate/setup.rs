@@ -13,7 +13,7 @@ pub fn Setup(
     thresholds: RwSignal<Thresholds>,
 ) -> impl IntoView {
     let session = use_session();
-    let left_out = RwSignal::new(Vec::<ModelId>::new());
+    let left_out = RwSignal::new(Vec::<(ModelId, bool)>::new());
     let source = RwSignal::new(None::<u32>);
     let limit = RwSignal::new(None::<usize>);
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
@@ -30,21 +30,28 @@ pub fn Setup(
         let test = sources.iter().find(|open| open.name.contains("test"));
         named.or(test).or_else(|| sources.iter().max_by_key(|open| open.count)).cloned()
     };
+    let runs = |model: &ModelSummary| model.unsupported.is_empty() && model.issues.is_empty();
+    // Each model as in its file and, where it is edited, with its edits.
+    let versions = move || {
+        session.playground.edits.with(|edits| {
+            let both = |model: ModelSummary| {
+                let edited = edits.contains_key(&model.id).then(|| (model.clone(), true));
+                std::iter::once((model, false)).chain(edited)
+            };
+            models().into_iter().flat_map(both).collect::<Vec<_>>()
+        })
+    };
     let chosen = move || {
         let out = left_out.get();
-        let runs = |model: &ModelSummary| model.unsupported.is_empty() && model.issues.is_empty();
-        models()
-            .iter()
-            .filter(|model| runs(model) && !out.contains(&model.id))
-            .map(|model| model.id)
-            .collect::<Vec<_>>()
+        let able = versions().into_iter().filter(|(model, _)| runs(model)).map(|(model, edited)| (model.id, edited));
+        able.filter(|version| !out.contains(version)).collect::<Vec<_>>()
     };
     let start = move |_| {
         if let Some(source) = chosen_source() {
             session.evaluate(&chosen(), source.id, limit.get());
         }
     };
-    let toggle = move |id: ModelId| {
+    let toggle = move |id: (ModelId, bool)| {
         left_out.update(|out| match out.iter().position(|known| *known == id) {
             Some(position) => {
                 out.remove(position);
@@ -56,13 +63,14 @@ pub fn Setup(
     view! {
         <fieldset class="choices">
             <legend>"models, the first is the baseline"</legend>
-            {move || models().into_iter().map(|model| {
-                let id = model.id;
-                let able = model.unsupported.is_empty() && model.issues.is_empty();
+            {move || versions().into_iter().map(|(model, edited)| {
+                let id = (model.id, edited);
+                let able = runs(&model);
+                let name = if edited { format!("{} (edited)", model.name) } else { model.name };
                 view! {
                     <label class="inline">
                         <input type="checkbox" disabled=!able prop:checked=move || able && !left_out.with(|out| out.contains(&id)) on:change=move |_| toggle(id) />
-                        <Dot model=id />" "{model.name}
+                        <Dot model=model.id />" "{name}
                     </label>
                 }
             }).collect_view()}

@@ -19,7 +19,7 @@ mod residuals;
 mod rows;
 mod scope;
 mod sensitivity;
-mod table;
+pub(super) mod table;
 mod take_home;
 mod values;
 

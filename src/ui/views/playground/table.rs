@@ -98,9 +98,13 @@ pub fn DataTable(
     lines: Signal<Vec<Line>>,
     /// What stands there while there is no row.
     empty: &'static str,
+    /// What choosing a row does with its tensor, where it is not to be edited.
+    #[prop(optional, into)]
+    choose: Option<Callback<String>>,
 ) -> impl IntoView {
     let session = use_session();
     let chosen = session.playground.tensor;
+    let choose = choose.unwrap_or_else(|| Callback::new(move |tensor: String| session.edit_tensor(&tensor)));
     let by = RwSignal::new(None::<(usize, bool)>);
     let first = RwSignal::new(0);
     // Rows are drawn in a turn of their own: while a handle is dragged the picture goes first.
@@ -140,7 +144,7 @@ pub fn DataTable(
         order.with(|order| {
             lines.with(|lines| {
                 let shown = order.iter().skip(from).take(ROWS_PER_PAGE).filter_map(|place| lines.get(*place));
-                shown.map(|line| view! { <Row line=line.clone() chosen /> }).collect_view()
+                shown.map(|line| view! { <Row line=line.clone() chosen choose /> }).collect_view()
             })
         })
     };
@@ -159,8 +163,7 @@ pub fn DataTable(
 }
 
 #[component]
-fn Row(line: Line, chosen: RwSignal<Option<String>>) -> impl IntoView {
-    let session = use_session();
+fn Row(line: Line, chosen: RwSignal<Option<String>>, choose: Callback<String>) -> impl IntoView {
     let Line { tensor, cells, dirty } = line;
     let (own, target, keyed) = (tensor.clone(), tensor.clone(), tensor);
     let selected = move || chosen.with(|chosen| (chosen.as_ref() == Some(&own)).to_string());
@@ -170,10 +173,10 @@ fn Row(line: Line, chosen: RwSignal<Option<String>>) -> impl IntoView {
         _ => String::new(),
     };
     view! {
-        <tr class="link" aria-selected=selected on:click=move |_| session.edit_tensor(&target)>
+        <tr class="link" aria-selected=selected on:click=move |_| choose.run(target.clone())>
             <th scope="row"><button type="button" class="ghost cell" on:click=move |event| {
                 event.stop_propagation();
-                session.edit_tensor(&keyed);
+                choose.run(keyed.clone());
             }><Name name=head /></button>{dirty.then(|| view! { <b class="edit" title="differs from the file">" ●"</b> })}</th>
             {cells.map(cell).collect_view()}
         </tr>

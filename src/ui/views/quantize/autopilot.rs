@@ -45,7 +45,7 @@ pub fn Autopilot() -> impl IntoView {
 #[component]
 fn Target() -> impl IntoView {
     let session = use_session();
-    let wish = RwSignal::new(Wish::default());
+    let wish = session.autopilot_wish;
     let flight = session.autopilot;
     let running = move || flight.with(|flight| flight.as_ref().is_some_and(|flight| flight.running));
     let named = |id: Option<u32>| id.map(|id| id.to_string()).unwrap_or_default();
@@ -115,8 +115,14 @@ fn best_known(point: &AutopilotPoint) -> &Share {
     point.measured.as_ref().unwrap_or(&point.selection)
 }
 
-fn percent(share: &Share) -> f64 {
-    100.0 * share.fraction.accuracy
+/// Points of accuracy against the float model on the same images, so that images which are harder than others do not part
+/// candidates.
+fn points_gained(report: &AutopilotReport, point: &AutopilotPoint) -> f64 {
+    let float = report.float_measured.fraction.accuracy;
+    match &point.measured {
+        Some(measured) => 100.0 * (measured.fraction.accuracy - float),
+        None => -point.drop_points,
+    }
 }
 
 fn chart(report: &AutopilotReport) -> Chart {
@@ -128,29 +134,29 @@ fn chart(report: &AutopilotReport) -> Chart {
     };
     let points = report.points.iter().filter(|point| best_known(point).fraction.total > 0).map(|point| {
         let share = best_known(point);
+        let y = points_gained(report, point);
+        let shifted = |bound: f64| y + 100.0 * (bound - share.fraction.accuracy);
         ScatterPoint {
             label: point.label.clone(),
             x: point.bytes as f64 / 1000.0,
-            y: percent(share),
-            whisker: share.interval.map(|interval| (100.0 * interval.low, 100.0 * interval.high)),
+            y,
+            whisker: share.interval.map(|interval| (shifted(interval.low), shifted(interval.high))),
             group: group(point),
         }
     });
-    let float = 100.0 * report.float_selection.accuracy;
     Chart {
         title: "Size against accuracy".to_owned(),
         note: format!("{} candidates, 95 % intervals", report.points.len()),
         file_stem: "autopilot".to_owned(),
         plot: Plot::Scatter(Scatter {
             x: Axis::new("size", "KB").directed(Direction::LowerIsBetter),
-            y: Axis::new(if report.labelled { "accuracy" } else { "agreement" }, "%")
-                .directed(Direction::HigherIsBetter),
+            y: Axis::new("accuracy against the float model", "points").directed(Direction::HigherIsBetter),
             groups: groups
-                .map(|(name, role)| ScatterGroup { name: name.to_owned(), role, joined: name == "front" })
+                .map(|(name, role)| ScatterGroup { name: name.to_owned(), role, joined: name.starts_with("front") })
                 .collect(),
             points: points.collect(),
             x_limit: Some(report.target.max_bytes as f64 / 1000.0),
-            y_limit: Some(float - report.target.max_drop_points),
+            y_limit: Some(-report.target.max_drop_points),
         }),
     }
 }

@@ -52,6 +52,7 @@ impl<J: Job> Search<'_, J> {
             label: trial.recipe.label(),
             bytes: trial.bytes,
             selection: of(trial.correct, trial.seen as u64),
+            drop_points: self.standing(trial).drop_points(),
             output_sqnr_db: trial.sums.quality().output_sqnr_db,
             measured: trial.measured.map(|(correct, total)| of(correct, total)),
             on_front,
@@ -74,11 +75,12 @@ impl<J: Job> Search<'_, J> {
                 if fits { "" } else { ": nothing that was tried is small enough" }
             ),
             format!(
-                "On {}, which chose: {} of {} {right}, {:.2} points below the float model, of at most {}{}.",
+                "On {}, which chose: {} of {} {right}, {:.2} points {} the float model, of at most {} below{}.",
                 self.report.selected_on,
                 standing.correct,
                 standing.total,
-                standing.drop_points(),
+                standing.drop_points().abs(),
+                if standing.drop_points() < 0.0 { "above" } else { "below" },
                 target.max_drop_points,
                 if keeps { "" } else { ": nothing that is small enough loses less" }
             ),

@@ -35,6 +35,18 @@ impl Service {
         Ok((reply, Some(bytes)))
     }
 
+    /// A model as its table is edited, with the list of its edits: what an export in the file's own format would hold.
+    pub(in super::super) fn edited_document(
+        &self,
+        tables: &mut super::Tables,
+        model: &OpenModel,
+    ) -> Result<(String, Document), Failure> {
+        let session = tables.session(self, model)?;
+        let written = lower(&session.lifted, &session.edited, session.original.format);
+        let written = written.map_err(|error| table_problem(&model.summary.file, &error))?;
+        Ok((session.edit_list(model), written))
+    }
+
     /// The edits as our own list, as ONNX Runtime's overrides, or as Python.
     pub(super) fn export_edits(&self, session: &mut Session, model: &OpenModel, format: EditsFormat) -> Answered {
         let name = &model.summary.name;

@@ -1,0 +1,84 @@
+//! Where a model comes from.
+
+use super::super::model::OpenModel;
+use super::super::{Failure, Service};
+use crate::analysis::LAYER_TOLERANCE;
+use crate::export::pytorch::quantized_notes;
+use crate::export::{RecordedModel, Recorder, recorder};
+use crate::import::{ConvertOptions, Kind, OLDEST_KERAS_OPSET};
+use crate::onnx::{Dim, NEWEST_OPSET, NodeExt};
+use crate::tensor::DType;
+use crate::worker::protocol::{ConversionCard, ModelId};
+
+impl Service {
+    /// What is known of a model's source, and what can be done with it.
+    pub(super) fn conversion_card(&self, id: ModelId) -> Result<ConversionCard, Failure> {
+        let model = self.model(id)?;
+        let opset = model.document.opset("");
+        let foreign = model.original.as_ref().filter(|original| original.kind != Kind::Onnx);
+        let metadata = |key: &str| -> Vec<String> {
+            let entries = model.document.proto().metadata_props.iter().filter(|entry| entry.key() == key);
+            entries.flat_map(|entry| entry.value().lines()).map(str::to_owned).collect()
+        };
+        let is_code = |path: &str| path.ends_with(".py") || path.ends_with("forward");
+        let code = model.summary.metadata.iter().filter(|(path, _)| foreign.is_some() && is_code(path));
+        Ok(ConversionCard {
+            model: id,
+            source: model.original.as_ref().map_or(Kind::Onnx, |original| original.kind).name().to_owned(),
+            foreign: foreign.is_some(),
+            source_bytes: model.original.as_ref().map_or(model.source.len(), |original| original.bytes.len()) as u64,
+            options: model.original.as_ref().map_or_else(ConvertOptions::default, |original| original.options),
+            opset,
+            opsets: match foreign {
+                Some(_) => (OLDEST_KERAS_OPSET..=NEWEST_OPSET).collect(),
+                None => opset.into_iter().collect(),
+            },
+            notes: metadata("notes"),
+            unsupported: metadata("not converted"),
+            code: code.cloned().collect(),
+            recorder: recorder(framework(model), &recorded(model)),
+            pytorch_notes: if model.quantized.is_empty() { Vec::new() } else { quantized_notes(&model.document) },
+            tolerance: LAYER_TOLERANCE,
+        })
+    }
+}
+
+/// What can run the file in Python.
+fn framework(model: &OpenModel) -> Recorder {
+    let is_script = || model.summary.metadata.iter().any(|(path, _)| path.contains("code/"));
+    match model.original.as_ref().map(|original| original.kind) {
+        Some(Kind::Hdf5 | Kind::KerasZip) => Recorder::Keras,
+        Some(Kind::TorchZip) if is_script() => Recorder::TorchScript,
+        Some(Kind::TorchZip | Kind::TorchLegacy | Kind::Safetensors) => Recorder::Torch,
+        Some(Kind::Tflite) => Recorder::Tflite,
+        _ => Recorder::OnnxRuntime,
+    }
+}
+
+/// The inputs, as the recording code needs them.
+fn recorded(model: &OpenModel) -> RecordedModel<'_> {
+    let inputs = model.document.inputs().map(|input| {
+        let shape = model.facts.shape(input.name()).unwrap_or_default();
+        let dims = shape.iter().map(Dim::known).collect();
+        (input.name().to_owned(), model.facts.dtype(input.name()).unwrap_or(DType::Float32), dims)
+    });
+    let is_image = |input: &(String, DType, Vec<Option<usize>>)| input.2.len() == 4;
+    let inputs: Vec<_> = inputs.collect();
+    let pixels = model.summary.preprocess.is_some() && inputs.first().is_some_and(is_image);
+    let file = model.summary.file.split(" (").next().unwrap_or_default();
+    RecordedModel { file, inputs, pixels, most_index: most_index(model) }
+}
+
+/// The largest index that every constant table of the model has, which is what words and categories may be; `None` without
+/// such a table.
+fn most_index(model: &OpenModel) -> Option<usize> {
+    let tables = model.document.graph().node.iter().filter(|node| {
+        node.op_type() == "Gather" && node.int("axis").unwrap_or(0) == 0 && node.domain_name().is_empty()
+    });
+    let rows = tables.filter_map(|node| {
+        let table = model.document.constant_proto(node.input_name(0)?)?;
+        // Lists of dims are looked up in too.
+        usize::try_from(*table.dims.first()?).ok().filter(|_| table.dims.len() > 1)
+    });
+    rows.min().and_then(|rows| rows.checked_sub(1))
+}
