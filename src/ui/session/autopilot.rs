@@ -5,10 +5,10 @@ use super::evaluate::Stop;
 use super::quantize::Form;
 use crate::worker::{AutopilotOrder, AutopilotReport, Member, Notice, Progress, Reply, Request, Target, Workspace};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use wasm_bindgen_futures::spawn_local;
 
 /// What the user asks of a search.
 #[derive(Clone, Debug, PartialEq)]
