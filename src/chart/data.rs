@@ -227,6 +227,49 @@ impl Heatmap {
     }
 }
 
+/// A point of a [`Scatter`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScatterPoint {
+    /// What it is.
+    pub label: String,
+    /// Across.
+    pub x: f64,
+    /// Up.
+    pub y: f64,
+    /// An interval around `y`.
+    pub whisker: Option<(f64, f64)>,
+    /// Position in [`Scatter::groups`].
+    pub group: usize,
+}
+
+/// Points that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScatterGroup {
+    /// The name in the legend.
+    pub name: String,
+    /// Its colour.
+    pub role: Role,
+    /// Whether its points are solid and joined by a line, from left to right; otherwise they are hollow.
+    pub joined: bool,
+}
+
+/// One measure over another.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scatter {
+    /// What is across.
+    pub x: Axis,
+    /// What is up.
+    pub y: Axis,
+    /// The groups, drawn in this order.
+    pub groups: Vec<ScatterGroup>,
+    /// The points.
+    pub points: Vec<ScatterPoint>,
+    /// What is asked of x: a dashed line.
+    pub x_limit: Option<f64>,
+    /// What is asked of y.
+    pub y_limit: Option<f64>,
+}
+
 /// What a chart shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plot {
@@ -240,6 +283,8 @@ pub enum Plot {
     Depth(Depth),
     /// A number per pair.
     Heatmap(Heatmap),
+    /// Points over two measures.
+    Scatter(Scatter),
 }
 
 /// A chart with its words.
@@ -281,6 +326,7 @@ impl Chart {
             }
             // Its colours are amounts, not identities.
             Plot::Heatmap(_) => Vec::new(),
+            Plot::Scatter(scatter) => scatter.groups.iter().map(|group| (group.name.as_str(), group.role)).collect(),
         }
     }
 
@@ -289,7 +335,7 @@ impl Chart {
         match &self.plot {
             Plot::Histogram(_) => true,
             Plot::Channels(channels) => channels.marks == ChannelMarks::Bars,
-            Plot::Ranges(_) | Plot::Depth(_) | Plot::Heatmap(_) => false,
+            Plot::Ranges(_) | Plot::Depth(_) | Plot::Heatmap(_) | Plot::Scatter(_) => false,
         }
     }
 
@@ -302,6 +348,7 @@ impl Chart {
             Plot::Ranges(ranges) => ranges.rows.len(),
             Plot::Depth(depth) => depth.labels.len(),
             Plot::Heatmap(map) => map.columns.len() * map.rows.len(),
+            Plot::Scatter(scatter) => scatter.points.len(),
         }
     }
 
@@ -322,6 +369,7 @@ impl Chart {
                 let (z, y, x) = (map.z.label(), map.y.label(), map.x.label());
                 return format!("{}: {z} over {y} and {x}, {} cells", self.title, self.len());
             }
+            Plot::Scatter(scatter) => ("points", scatter.x.label(), scatter.y.label()),
         };
         let axes: Vec<String> = [x, y].into_iter().filter(|axis| !axis.is_empty()).collect();
         format!("{}: {} over {} {what}; {}", self.title, names.join(", "), self.len(), axes.join(", "))

@@ -27,7 +27,7 @@ pub use axis::{AxisMap, Scale};
 pub use color::Color;
 pub use data::{
     Axis, ChannelMarks, Channels, Chart, Depth, Direction, Handle, Heatmap, Histogram, Plot, RangeColor, RangeRow,
-    Ranges, Series,
+    Ranges, Scatter, ScatterGroup, ScatterPoint, Series,
 };
 pub use readout::{Readout, readout};
 pub use scene::{Scene, scene};

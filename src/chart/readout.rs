@@ -122,13 +122,27 @@ pub fn readout(chart: &Chart, view: &View, span: Range<usize>) -> Readout {
             rows.extend(details.map(|detail| plain(&detail.name, with_unit(detail.at(index), ""))));
             Readout { title: format!("{} {row_name}, {} {column}", map.y.title, map.x.title), rows }
         }
+        Plot::Scatter(scatter) => {
+            let Some(point) = scatter.points.get(index) else { return Readout::default() };
+            let role = scatter.groups.get(point.group).map(|group| group.role);
+            let value = match point.whisker {
+                Some((lo, hi)) => {
+                    let unit = &scatter.y.unit;
+                    format!("{} ({} to {})", with_unit(point.y, unit), with_unit(lo, ""), with_unit(hi, unit))
+                }
+                None => with_unit(point.y, &scatter.y.unit),
+            };
+            let row = |label: &str, value| ReadoutRow { role, label: label.to_owned(), value };
+            let rows = vec![row(&scatter.x.title, with_unit(point.x, &scatter.x.unit)), row(&scatter.y.title, value)];
+            Readout { title: point.label.clone(), rows }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::data::{Axis, Channels, Depth, Heatmap, Histogram, RangeRow, Ranges};
+    use crate::chart::data::{Axis, Channels, Depth, Heatmap, Histogram, RangeRow, Ranges, Scatter, ScatterPoint};
 
     fn chart(plot: Plot) -> Chart {
         Chart { title: "t".into(), note: String::new(), file_stem: "t".into(), plot }
@@ -195,5 +209,13 @@ mod tests {
         assert_eq!(words(1), "weights float, activations 8: accuracy 87.500 %, correct 7");
         assert_eq!(words(0), "weights float, activations 4: accuracy no value");
         assert_eq!(readout(&map, &View::default(), 2..3), Readout::default());
+        let scatter = chart(Plot::Scatter(Scatter {
+            x: Axis::new("size", "KB"),
+            y: Axis::new("accuracy", "%"),
+            points: vec![ScatterPoint { label: "a".into(), x: 12.5, y: 90.0, whisker: Some((85.0, 93.0)), group: 0 }],
+            ..Scatter::default()
+        }));
+        let words = readout(&scatter, &View::default(), 0..1).to_string();
+        assert_eq!(words, "a: size 12.500 KB, accuracy 90 % (85 to 93 %)");
     }
 }

@@ -120,6 +120,16 @@ pub fn table(chart: &Chart) -> Table {
             });
             Table { columns, rows: rows.collect() }
         }
+        Plot::Scatter(scatter) => {
+            let columns = ["name", "group", &scatter.x.label(), &scatter.y.label(), "low", "high"];
+            let rows = scatter.points.iter().map(|point| {
+                let group = scatter.groups.get(point.group).map_or(String::new(), |group| group.name.clone());
+                let (lo, hi) = point.whisker.unwrap_or((f64::NAN, f64::NAN));
+                let numbers = [point.x, point.y, lo, hi].map(Cell::Number);
+                [Cell::Text(point.label.clone()), Cell::Text(group)].into_iter().chain(numbers).collect()
+            });
+            Table { columns: columns.map(str::to_owned).to_vec(), rows: rows.collect() }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Results go to standard output (JSON with `--json`), everything else to standard error. Exit codes: 0 done, 1 a file or
 //! a step failed, 2 the command line is wrong, 3 done, and a threshold that was asked for is missed.
 
+mod autopilot;
 mod convert;
 mod evaluate;
 mod extract;
@@ -38,6 +39,8 @@ enum Command {
     Run(run::Run),
     /// Quantize a float model as ONNX Runtime's quantize_static does.
     Quantize(quantize::Quantize),
+    /// Search for the best quantized model under a target of accuracy and size.
+    Autopilot(autopilot::Autopilot),
     /// Error of every quantized tensor: local (its own rounding) and cumulative (against the float model).
     Sqnr(sqnr::Sqnr),
     /// Convert a model of another framework to ONNX, or any model to PyTorch code.
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Extract(command) => command.run(json),
         Command::Run(command) => command.run(json),
         Command::Quantize(command) => command.run(json),
+        Command::Autopilot(command) => command.run(json),
         Command::Sqnr(command) => command.run(json),
         Command::Convert(command) => command.run(json),
         Command::Evaluate(command) => command.run(json),

@@ -3,8 +3,10 @@
 use super::files::DataChoice;
 use super::job::TerminalJob;
 use super::{Ended, Outcome, files, print, print_json};
+use crate::analysis::Quality;
+use crate::problem::Problem;
 use crate::quant::calibrate::CalibrationMethod;
-use crate::quant::quantizer::QuantizeOptions;
+use crate::quant::quantizer::{BiasCorrection, Corrections, QuantizeOptions};
 use crate::quant::table::TableFormat;
 use crate::tensor::DType;
 use crate::worker::service::Service;
@@ -64,6 +66,15 @@ pub struct Quantize {
     /// Fold constants and batch norm first.
     #[arg(long)]
     fold: bool,
+    /// Move factors between convolutions that follow each other (cross-layer equalization); fold first.
+    #[arg(long)]
+    equalize: bool,
+    /// Take off the biases what rounding does to the mean of each channel.
+    #[arg(long, value_enum)]
+    bias_correction: Option<BiasArgument>,
+    /// Round weights so that each layer's output on the calibration images is nearest.
+    #[arg(long)]
+    adaptive_rounding: bool,
     /// Operator types to quantize; all that ONNX Runtime knows unless told.
     #[arg(long, value_delimiter = ',')]
     op_types: Vec<String>,
@@ -107,6 +118,13 @@ enum CalibrationArgument {
     Mse,
 }
 
+/// Where the means of channels come from.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum BiasArgument {
+    Empirical,
+    Analytic,
+}
+
 impl From<TypeArgument> for DType {
     fn from(argument: TypeArgument) -> Self {
         match argument {
@@ -118,6 +136,13 @@ impl From<TypeArgument> for DType {
             TypeArgument::Uint4 => DType::Uint4,
         }
     }
+}
+
+/// "31.2 dB, 87.5 %".
+fn quality(quality: &Quality) -> String {
+    let sqnr = quality.output_sqnr_db.map_or("no error".to_owned(), |sqnr| format!("{sqnr:.2} dB"));
+    let accuracy = quality.accuracy.map_or(String::new(), |accuracy| format!(", {:.2} %", 100.0 * accuracy));
+    format!("{sqnr}{accuracy}")
 }
 
 impl Quantize {
@@ -144,6 +169,15 @@ impl Quantize {
             options: self.options(),
             preset: None,
             fold: self.fold,
+            corrections: Corrections {
+                equalize: self.equalize,
+                adaptive_rounding: self.adaptive_rounding,
+                bias: match self.bias_correction {
+                    None => BiasCorrection::None,
+                    Some(BiasArgument::Empirical) => BiasCorrection::Empirical,
+                    Some(BiasArgument::Analytic) => BiasCorrection::Analytic,
+                },
+            },
             compare: false,
         };
         let (reply, file) = files::ask(&mut service, Request::Quantize(Box::new(order)), &job)?;
@@ -158,9 +192,20 @@ impl Quantize {
                 "size_bytes": bytes.len(),
                 "images": made.images,
                 "notes": made.notes,
+                "corrections": made.effects,
+                "corrections_measured_on": made.measured_on,
             }))?;
         } else {
             made.notes.iter().for_each(|note| print(note));
+            for effect in &made.effects {
+                print(&format!(
+                    "{}: {} without, {} with it, on {}",
+                    effect.step.name(),
+                    quality(&effect.without),
+                    quality(&effect.with),
+                    made.measured_on
+                ));
+            }
             print(&format!("{} bytes in {}, calibrated on {} images", bytes.len(), self.out.display(), made.images));
         }
         Ok(Ended::Well)

@@ -3,6 +3,7 @@
 //! `real = scale x (q - zero_point)`; `q = saturate(round_half_even(real / scale) + zero_point)`.
 //! **Division, never multiplication by a reciprocal; half to even, never half away from zero; per axis everywhere.**
 
+pub mod autopilot;
 pub mod bit_widths;
 pub mod calibrate;
 mod dequantized;

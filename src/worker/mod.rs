@@ -22,9 +22,10 @@ pub use crate::analysis::{
 pub use crate::engine::Semantics;
 pub use crate::import::{Colour, ConvertOptions, Layout, PixelRange, Preprocess, Resize};
 pub use crate::quant::TensorKind;
+pub use crate::quant::autopilot::Target;
 pub use crate::quant::bit_widths::BITS;
 pub use crate::quant::calibrate::CalibrationMethod;
-pub use crate::quant::quantizer::{Preset, QuantizeOptions, presets};
+pub use crate::quant::quantizer::{BiasCorrection, Corrections, Preset, QuantizeOptions, presets};
 pub use crate::quant::table::{Change, Clamp, Edit, Grid, GridError, RowMode, TableFormat};
 pub use crate::tensor::DType;
 #[cfg(feature = "engine")]

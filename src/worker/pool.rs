@@ -1,7 +1,7 @@
 //! Several workers, each with the same files open and an engine of its own.
 
 use super::client::{Client, ClientError};
-use super::protocol::{ConvertRequest, ModelSummary, Reply, Request, SourceSummary, Workspace};
+use super::protocol::{ConvertRequest, ModelSummary, Notice, Reply, Request, SourceSummary, Workspace};
 use crate::import::ConvertOptions;
 use crate::platform::PickedFile;
 use std::rc::Rc;
@@ -15,12 +15,14 @@ pub struct Member {
 
 impl Member {
     /// Starts a worker and opens the files, batch by batch as they were opened in the first one.
-    /// `conversions` are the models that were converted again since: file, SHA-256 before, options.
+    /// `conversions` are the models that were converted again since: file, SHA-256 before, options. `notice` hears what the
+    /// worker says unasked of the requests that it is given afterwards.
     pub async fn start(
         batches: &[Vec<PickedFile>],
         conversions: &[(String, String, ConvertOptions)],
+        notice: impl Fn(Notice) + Clone + 'static,
     ) -> Result<Self, ClientError> {
-        let client = Client::start(|_, _| {}, |_| {})?;
+        let client = Client::start(move |_, said| notice(said), |_| {})?;
         let mut workspace = Workspace::default();
         for batch in batches {
             let paths = batch.iter().map(|picked| picked.path.clone()).collect();

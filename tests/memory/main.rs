@@ -7,7 +7,7 @@ use futures::executor::block_on;
 use quantscope::import::FileParts;
 use quantscope::worker::service::{Attachment, Job, STREAMED_FROM_BYTES, Service};
 use quantscope::worker::{
-    CalibrationImages, CalibrationMethod, QuantizeOptions, QuantizeOrder, Reply, Request, Workspace,
+    CalibrationImages, CalibrationMethod, Corrections, QuantizeOptions, QuantizeOrder, Reply, Request, Workspace,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
@@ -92,6 +92,7 @@ fn peak(service: &mut Service, workspace: &Workspace, images: usize) -> usize {
         options: QuantizeOptions::default(),
         preset: None,
         fold: false,
+        corrections: Corrections::default(),
         compare: true,
     };
     PEAK.store(USED.load(Relaxed), Relaxed);
@@ -162,6 +163,7 @@ fn a_large_data_set_stays_in_its_file() {
         options: QuantizeOptions::default(),
         preset: None,
         fold: false,
+        corrections: Corrections::default(),
         compare: false,
     };
     let made = block_on(service.answer(Request::Quantize(Box::new(order)), Vec::new(), &Calm(Instant::now()))).0;

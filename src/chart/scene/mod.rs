@@ -6,6 +6,7 @@ mod frame;
 mod heatmap;
 mod histogram;
 mod ranges;
+mod scatter;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -86,6 +87,7 @@ pub fn scene(chart: &Chart, viewport: &Viewport, theme: &Theme) -> Scene {
         Plot::Ranges(ranges) => ranges::layout(ranges, viewport, theme),
         Plot::Depth(depth) => depth::layout(depth, viewport, theme),
         Plot::Heatmap(map) => heatmap::layout(map, viewport, theme),
+        Plot::Scatter(scatter) => scatter::layout(scatter, viewport, theme),
     }
 }
 
@@ -93,7 +95,7 @@ pub fn scene(chart: &Chart, viewport: &Viewport, theme: &Theme) -> Scene {
 pub fn content_height_px(chart: &Chart, view: &View, available_px: f64) -> f64 {
     match &chart.plot {
         Plot::Ranges(ranges) => ranges::content_height_px(ranges, view),
-        Plot::Histogram(_) | Plot::Channels(_) | Plot::Depth(_) | Plot::Heatmap(_) => available_px,
+        Plot::Histogram(_) | Plot::Channels(_) | Plot::Depth(_) | Plot::Heatmap(_) | Plot::Scatter(_) => available_px,
     }
 }
 
@@ -101,7 +103,7 @@ pub fn content_height_px(chart: &Chart, view: &View, available_px: f64) -> f64 {
 pub fn scroll_to_row(chart: &Chart, viewport: &Viewport, row: usize) -> f64 {
     match &chart.plot {
         Plot::Ranges(ranges) => ranges::scroll_to_row(ranges, viewport, row),
-        Plot::Histogram(_) | Plot::Channels(_) | Plot::Depth(_) | Plot::Heatmap(_) => 0.0,
+        Plot::Histogram(_) | Plot::Channels(_) | Plot::Depth(_) | Plot::Heatmap(_) | Plot::Scatter(_) => 0.0,
     }
 }
 

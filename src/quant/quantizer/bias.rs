@@ -3,9 +3,11 @@
 //! Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, sections 4.2.1
 //! (analytic) and 4.2.2 (empirical).
 
+use super::clamp::node_label;
 use super::error::QuantizeError;
 use super::fold::real_tensor;
 use super::graph::Graph;
+use crate::onnx::proto::NodeProto;
 use crate::onnx::{Document, NodeExt};
 use crate::quant::table::QuantTable;
 use crate::tensor::Channels;
@@ -82,15 +84,41 @@ pub fn add_to_biases(
     Ok((document, served))
 }
 
+/// The model with a bias of zeros for every convolution and `Gemm` with a constant weight and no bias, so that there is
+/// one to correct. Returns the labels of the nodes.
+pub fn with_zero_biases(document: &Document) -> Result<(Document, Vec<String>), QuantizeError> {
+    let bare = |node: &&NodeProto| {
+        matches!(node.op_type(), "Conv" | "ConvTranspose" | "Gemm")
+            && node.domain_name().is_empty()
+            && node.input_name(2).is_none()
+    };
+    let mut zeros = BTreeMap::new();
+    let mut labels = Vec::new();
+    for node in document.graph().node.iter().filter(bare) {
+        let weight = node.input_name(1).and_then(|name| document.constant(name)?.ok());
+        let count = weight.and_then(|weight| output_count(node, weight.shape()));
+        if let (Some(count), Some(output)) = (count, node.output_name(0)) {
+            zeros.insert(output.to_owned(), vec![0.0; count]);
+            labels.push(node_label(node));
+        }
+    }
+    Ok((add_to_biases(document, &zeros)?.0, labels))
+}
+
+/// Output channels of a convolution or `Gemm` with a weight of this shape.
+pub(super) fn output_count(node: &NodeProto, weight: &[usize]) -> Option<usize> {
+    match node.op_type() {
+        "Conv" => weight.first().copied(),
+        "ConvTranspose" => weight.get(1)?.checked_mul(usize::try_from(node.int("group").unwrap_or(1)).ok()?),
+        _ => weight.get(if node.int("transB").unwrap_or(0) != 0 { 0 } else { 1 }).copied(),
+    }
+}
+
 fn add_to_bias(graph: &mut Graph, position: usize, addition: &[f64]) -> Option<()> {
     let node = graph.nodes.get(position)?.clone()?;
     let weight = graph.tensor(node.input_name(1)?)?.ok()?;
     let beta = node.float("beta").filter(|_| node.op_type() == "Gemm").unwrap_or(1.0);
-    let count = match node.op_type() {
-        "Conv" => *weight.shape().first()?,
-        "ConvTranspose" => weight.shape().get(1)?.checked_mul(usize::try_from(node.int("group").unwrap_or(1)).ok()?)?,
-        _ => *weight.shape().get(if node.int("transB").unwrap_or(0) != 0 { 0 } else { 1 })?,
-    };
+    let count = output_count(&node, weight.shape())?;
     let (shape, old) = match node.input_name(2) {
         Some(name) => {
             let bias = graph.tensor(name)?.ok()?;

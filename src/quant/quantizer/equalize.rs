@@ -10,6 +10,7 @@ use crate::onnx::proto::NodeProto;
 use crate::onnx::{Document, NodeExt};
 use crate::tensor::Channels;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Rounds over all pairs at most; chains of layers settle after a few.
 const MOST_ROUNDS: usize = 20;
@@ -35,6 +36,8 @@ pub struct Equalized {
     pub document: Document,
     /// What was done.
     pub pairs: Vec<EqualizedPair>,
+    /// What each channel of the tensors between the layers of a pair was divided by, by tensor.
+    pub divisors: BTreeMap<String, Vec<f64>>,
 }
 
 /// Equalizes every pair of convolutions with nothing between them but operators that a positive factor passes through
@@ -50,13 +53,15 @@ pub fn equalize(document: &Document) -> Result<Equalized, QuantizeError> {
     };
     let mut graph = Graph::of(&inlined);
     let pairs = pairs(&graph);
-    let mut done = vec![0usize; pairs.len()];
+    // The product of a pair's factors, channel by channel; empty where there were none.
+    let mut done: Vec<Vec<f64>> = vec![Vec::new(); pairs.len()];
     for _ in 0..MOST_ROUNDS {
         let mut farthest = 0.0f64;
-        for (&(first, second), done) in pairs.iter().zip(&mut done) {
-            if let Some((channels, far)) = equalize_pair(&mut graph, first, second) {
-                *done = channels;
-                farthest = farthest.max(far);
+        for (pair, done) in pairs.iter().zip(&mut done) {
+            if let Some(factors) = equalize_pair(&mut graph, pair.first, pair.second) {
+                done.resize(factors.len(), 1.0);
+                done.iter_mut().zip(&factors).for_each(|(product, factor)| *product *= factor);
+                farthest = factors.iter().fold(farthest, |far, factor| far.max(factor.ln().abs()));
             }
         }
         if farthest < SETTLED {
@@ -64,22 +69,33 @@ pub fn equalize(document: &Document) -> Result<Equalized, QuantizeError> {
         }
     }
     let label = |graph: &Graph, at: usize| graph.nodes.get(at).and_then(Option::as_ref).map(node_label);
-    let told =
-        pairs.iter().zip(&done).filter(|(_, channels)| **channels > 0).filter_map(|((first, second), channels)| {
-            let (first, second) = (label(&graph, *first)?, label(&graph, *second)?);
-            Some(EqualizedPair { first, second, channels: *channels })
-        });
+    let told = pairs.iter().zip(&done).filter(|(_, factors)| !factors.is_empty()).filter_map(|(pair, factors)| {
+        let (first, second) = (label(&graph, pair.first)?, label(&graph, pair.second)?);
+        Some(EqualizedPair { first, second, channels: factors.len() })
+    });
     let told: Vec<EqualizedPair> = told.collect();
+    let between = pairs.iter().zip(&done).filter(|(_, factors)| !factors.is_empty());
+    let divisors =
+        between.flat_map(|(pair, factors)| pair.between.iter().map(|value| (value.clone(), factors.clone())));
+    let divisors = divisors.collect();
     let document = if told.is_empty() { inlined } else { graph.finish(&inlined)? };
-    Ok(Equalized { document, pairs: told })
+    Ok(Equalized { document, pairs: told, divisors })
 }
 
-/// Positions of convolutions that follow each other directly.
-fn pairs(graph: &Graph) -> Vec<(usize, usize)> {
+/// Positions of two convolutions that follow each other directly, and the values between them.
+struct Pair {
+    first: usize,
+    second: usize,
+    between: Vec<String>,
+}
+
+/// The convolutions that follow each other directly.
+fn pairs(graph: &Graph) -> Vec<Pair> {
     let mut found = Vec::new();
     for (first, node) in graph.nodes.iter().enumerate() {
         let Some(node) = node.as_ref().filter(|node| is_conv(graph, node)) else { continue };
         let mut value = node.output_name(0).unwrap_or_default().to_owned();
+        let mut between = vec![value.clone()];
         while graph.readers(&value) == 1 && !graph.is_graph_output(&value) {
             let reader = graph.nodes.iter().enumerate().find_map(|(at, node)| {
                 let node = node.as_ref()?;
@@ -88,7 +104,7 @@ fn pairs(graph: &Graph) -> Vec<(usize, usize)> {
             let Some((at, reader)) = reader else { break };
             match reader.op_type() {
                 "Conv" if is_conv(graph, reader) => {
-                    found.push((first, at));
+                    found.push(Pair { first, second: at, between });
                     break;
                 }
                 "Relu" | "LeakyRelu" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool"
@@ -96,6 +112,7 @@ fn pairs(graph: &Graph) -> Vec<(usize, usize)> {
                     let more = reader.output.iter().skip(1).any(|name| !name.is_empty());
                     let Some(output) = reader.output_name(0).filter(|_| !more) else { break };
                     value = output.to_owned();
+                    between.push(value.clone());
                 }
                 _ => break,
             }
@@ -113,8 +130,8 @@ fn is_conv(graph: &Graph, node: &NodeProto) -> bool {
         && node.input_name(2).is_none_or(own)
 }
 
-/// Number of channels, and how far the farthest factor is from 1.
-fn equalize_pair(graph: &mut Graph, first: usize, second: usize) -> Option<(usize, f64)> {
+/// Moves factors between two layers, and gives them, one for each channel.
+fn equalize_pair(graph: &mut Graph, first: usize, second: usize) -> Option<Vec<f64>> {
     let before = graph.nodes.get(first)?.clone()?;
     let after = graph.nodes.get(second)?.clone()?;
     let (w1, w2) = (graph.tensor(before.input_name(1)?)?.ok()?, graph.tensor(after.input_name(1)?)?.ok()?);
@@ -133,7 +150,6 @@ fn equalize_pair(graph: &mut Graph, first: usize, second: usize) -> Option<(usiz
     let (r1, r2) = (reach(&v1, &|at| outputs.of(at)), reach(&v2, &|at| inputs.of_element(at)));
     let factor = |(r1, r2): (&f64, &f64)| if *r1 > 0.0 && *r2 > 0.0 { (r1 / r2).sqrt() } else { 1.0 };
     let factors: Vec<f64> = r1.iter().zip(&r2).map(factor).collect();
-    let farthest = factors.iter().fold(0.0f64, |far, factor| far.max(factor.ln().abs()));
     let of = |channel: usize| factors.get(channel).copied().unwrap_or(1.0);
     v1.iter_mut().enumerate().for_each(|(at, value)| *value /= of(outputs.of(at)));
     v2.iter_mut().enumerate().for_each(|(at, value)| *value *= of(inputs.of_element(at)));
@@ -148,7 +164,7 @@ fn equalize_pair(graph: &mut Graph, first: usize, second: usize) -> Option<(usiz
     }
     graph.replace(before.input_name(1)?, &t1);
     graph.replace(after.input_name(1)?, &t2);
-    Some((outputs.count, farthest))
+    Some(factors)
 }
 
 /// Which input channel an element of a convolution's weight belongs to.

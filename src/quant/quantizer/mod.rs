@@ -7,8 +7,10 @@
 //! Where ONNX Runtime's tool changes what a model computes, the result here does not, and a [`Note`] says so.
 
 mod bias;
+mod bias_site;
 mod calibrated;
 mod clamp;
+mod corrections;
 mod equalize;
 mod error;
 mod fold;
@@ -23,11 +25,14 @@ mod presets;
 mod qdq;
 mod qoperator;
 mod rounding;
+mod rounding_site;
 mod rows;
 mod selection;
 
-pub use bias::{ChannelMeans, add_to_biases, expected_inputs, weight_error_means};
+pub use bias::{ChannelMeans, add_to_biases, expected_inputs, weight_error_means, with_zero_biases};
+pub use bias_site::{BiasSite, bias_sites};
 pub use calibrated::{adjusted_ranges, calibration_tensors};
+pub use corrections::{BiasCorrection, CorrectionStep, Corrections};
 pub use equalize::{Equalized, EqualizedPair, equalize};
 pub use error::QuantizeError;
 pub use integer_io::{IntegerPort, with_integer_io};
@@ -36,6 +41,7 @@ pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
 pub use prepare::{Folded, PrepareOptions, Prepared, prepare};
 pub use presets::{Preset, complete_for_qnn, presets};
 pub use rounding::{Gram, Window, patches, round_to_data};
+pub use rounding_site::{RoundingSite, rounding_sites};
 
 use crate::onnx::{Document, is_dequantize, is_quantize};
 use crate::quant::table::{QuantTable, TableFormat};

@@ -112,6 +112,18 @@ pub fn patches(
 /// `grams` are nearest to the float weight's. One `Gram` for each group of output channels, in order. Each weight moves
 /// to one of its two neighbouring integers at most.
 pub fn round_to_data(weight: &Tensor, params: &QuantParams, grams: &[Gram]) -> Result<Tensor, ScaleError> {
+    let outputs = weight.shape().first().copied().unwrap_or(0);
+    let codes = round_outputs(weight, params, grams, 0..outputs)?;
+    Ok(integers(params.dtype, weight.shape(), &codes)?)
+}
+
+/// The integers of some output channels only, as [`round_to_data`] finds them: each channel is found by itself.
+pub(super) fn round_outputs(
+    weight: &Tensor,
+    params: &QuantParams,
+    grams: &[Gram],
+    wanted: std::ops::Range<usize>,
+) -> Result<Vec<i64>, ScaleError> {
     let indices = scale_indices(params, weight.shape());
     let outputs = weight.shape().first().copied().unwrap_or(0);
     let misfit = ScaleError::Scales { found: params.scale.len(), expected: outputs };
@@ -122,8 +134,9 @@ pub fn round_to_data(weight: &Tensor, params: &QuantParams, grams: &[Gram]) -> R
         return Err(misfit);
     }
     let size = values.len() / outputs;
-    let mut codes = Vec::with_capacity(values.len());
-    for (output, (values, indices)) in values.chunks(size.max(1)).zip(indices.chunks(size.max(1))).enumerate() {
+    let mut codes = Vec::with_capacity(size * wanted.len());
+    let channels = values.chunks(size.max(1)).zip(indices.chunks(size.max(1))).enumerate();
+    for (output, (values, indices)) in channels.skip(wanted.start).take(wanted.len()) {
         let gram =
             grams.get(output / (outputs / grams.len())).filter(|gram| gram.size == size).ok_or(misfit.clone())?;
         let weights = values.iter().zip(indices).map(|(&value, &index)| Rounded {
@@ -133,7 +146,7 @@ pub fn round_to_data(weight: &Tensor, params: &QuantParams, grams: &[Gram]) -> R
         });
         codes.extend(round_row(&weights.collect::<Vec<_>>(), gram, (bounds.0 as f64, bounds.1 as f64)));
     }
-    Ok(integers(params.dtype, weight.shape(), &codes)?)
+    Ok(codes)
 }
 
 /// A weight and its grid.

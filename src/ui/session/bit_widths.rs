@@ -222,10 +222,12 @@ impl Session {
         spawn_local(async move {
             let wanted = platform::core_count().clamp(1, MOST_WORKERS);
             let batches = self.opened.get_value();
+            let conversions = self.conversion.list();
             let workers = (0..wanted).map(|_| {
                 let (work, batches, preprocess) = (work.clone(), batches.clone(), preprocess.clone());
+                let conversions = conversions.clone();
                 async move {
-                    match Member::start(&batches).await {
+                    match Member::start(&batches, &conversions, |_| {}).await {
                         Ok(member) => self.fill(&work, &member, preprocess).await,
                         Err(error) => {
                             work.stopped.set(true);

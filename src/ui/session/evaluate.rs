@@ -141,7 +141,7 @@ impl Session {
                 let (work, batches, preprocess) = (work.clone(), batches.clone(), preprocess.clone());
                 let conversions = conversions.clone();
                 async move {
-                    match Member::start(&batches, &conversions).await {
+                    match Member::start(&batches, &conversions, |_| {}).await {
                         Ok(member) => self.work(&work, &member, preprocess).await,
                         Err(error) => {
                             work.stopped.set(true);

@@ -1,5 +1,6 @@
 //! What the page knows (signals) and what a user can do (verbs).
 
+pub mod autopilot;
 pub mod bit_widths;
 mod convert;
 mod evaluate;
@@ -86,6 +87,11 @@ pub struct Session {
     pub bit_widths_form: RwSignal<BitWidthsForm>,
     /// The last bit-width grid, running or ended.
     pub bit_widths: RwSignal<Option<Grid>>,
+    /// The last search, running or ended.
+    pub autopilot: RwSignal<Option<autopilot::Flight>>,
+    /// What the next search is asked for.
+    pub autopilot_wish: RwSignal<autopilot::Wish>,
+    autopilot_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
     evaluation_stop: StoredValue<Option<evaluate::Stop>, LocalStorage>,
     /// What the Convert tab shows.
     pub conversion: Conversion,
@@ -116,6 +122,9 @@ impl Session {
             quantized: RwSignal::default(),
             bit_widths_form: RwSignal::default(),
             bit_widths: RwSignal::default(),
+            autopilot: RwSignal::default(),
+            autopilot_wish: RwSignal::default(),
+            autopilot_stop: StoredValue::new_local(None),
             evaluation_stop: StoredValue::new_local(None),
             conversion: Conversion::new(),
             playground: Playground::new(),

@@ -1,11 +1,13 @@
 //! What the page and the worker say to each other.
 
+mod autopilot;
 mod bit_widths;
 mod convert;
 mod evaluate;
 mod playground;
 mod quantize;
 
+pub use autopilot::*;
 pub use bit_widths::*;
 pub use convert::*;
 pub use evaluate::*;
@@ -71,6 +73,8 @@ pub enum Request {
     Evaluate(EvaluateOrder),
     /// Count right answers with weights and activations of so many bits.
     BitWidths(Box<BitWidthsOrder>),
+    /// Search for the best quantized model under a target; its file is in the blob.
+    Autopilot(Box<AutopilotOrder>),
     /// Something about a quantization table.
     Playground(PlaygroundRequest),
     /// Something about conversion.
@@ -109,6 +113,8 @@ pub enum Reply {
     Scores(Scores),
     /// Answer to `BitWidths`.
     BitWidths(BitWidthsCell),
+    /// Answer to `Autopilot`.
+    Autopilot(Box<AutopilotReport>),
     /// Answer to `Playground`.
     Playground(Box<PlaygroundReply>),
     /// Answer to `Convert`.

@@ -1,9 +1,10 @@
 //! Static quantization: calibrate on images, choose scales, write a model.
 
 use super::{ModelId, SourceId};
+use crate::analysis::Quality;
 use crate::import::Preprocess;
 use crate::quant::calibrate::CalibrationMethod;
-use crate::quant::quantizer::QuantizeOptions;
+use crate::quant::quantizer::{CorrectionStep, Corrections, QuantizeOptions};
 use serde::{Deserialize, Serialize};
 
 /// Quantizes a float model as `onnxruntime.quantization.quantize_static` does.
@@ -25,6 +26,8 @@ pub struct QuantizeOrder {
     pub preset: Option<String>,
     /// Fold constants and batch norm first.
     pub fold: bool,
+    /// What is done beside rounding to nearest; each step is measured.
+    pub corrections: Corrections,
     /// Find the ranges of all methods from the same pass, to compare them.
     pub compare: bool,
 }
@@ -77,6 +80,23 @@ pub struct QuantizedFile {
     pub methods: Vec<String>,
     /// What each method makes of each tensor.
     pub ranges: Vec<CalibratedTensor>,
+    /// What each correction has brought, in the order in which they were made.
+    pub effects: Vec<StepEffect>,
+    /// The images that the effects were measured on; empty where nothing was measured.
+    pub measured_on: String,
+}
+
+/// What a correction has brought, measured on the same images: without it are the steps before it only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepEffect {
+    /// Which step.
+    pub step: CorrectionStep,
+    /// How many layers (pairs of layers for equalization) it changed; 0 where it does not apply.
+    pub layers: usize,
+    /// Before the step.
+    pub without: Quality,
+    /// With the step.
+    pub with: Quality,
 }
 
 /// The ranges of a tensor by several methods.

@@ -5,12 +5,15 @@
 
 mod activation;
 mod align;
+mod autopilot;
 mod bit_widths;
 mod card;
 mod convert;
+mod corrections;
 mod distribution;
 mod evaluate;
 mod exports;
+mod feed;
 mod inspect;
 mod model;
 mod open;
@@ -161,6 +164,7 @@ impl Service {
             Request::Quantize(order) => self.quantize(*order, job).await,
             Request::Evaluate(order) => self.evaluate(order, job).await,
             Request::BitWidths(order) => self.bit_widths(*order, job).await,
+            Request::Autopilot(order) => self.autopilot(&order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
             Request::Convert(request) => self.convert(request, attachments, job).await,
         };

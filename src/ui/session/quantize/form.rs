@@ -1,8 +1,8 @@
 //! What stands in the form, and the order it makes.
 
 use crate::worker::{
-    CalibrationImages, CalibrationMethod, DType, ModelSummary, Preprocess, Preset, QuantizeOptions, QuantizeOrder,
-    SourceKind, SourceSummary, Workspace, presets,
+    CalibrationImages, CalibrationMethod, Corrections, DType, ModelSummary, Preprocess, Preset, QuantizeOptions,
+    QuantizeOrder, SourceKind, SourceSummary, Workspace, presets,
 };
 use std::collections::BTreeSet;
 
@@ -30,6 +30,7 @@ pub struct Form {
     pub calibration: CalibrationMethod,
     pub options: QuantizeOptions,
     pub fold: bool,
+    pub corrections: Corrections,
     pub compare: bool,
 }
 
@@ -46,6 +47,7 @@ impl Default for Form {
             calibration: CalibrationMethod::MinMax,
             options: QuantizeOptions::default(),
             fold: false,
+            corrections: Corrections::default(),
             compare: true,
         }
     }
@@ -182,6 +184,7 @@ impl Form {
             options: self.options.clone(),
             preset: Some(self.preset.clone()),
             fold: self.fold,
+            corrections: self.corrections,
             compare: self.compare,
         })
     }

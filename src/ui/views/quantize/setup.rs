@@ -3,7 +3,7 @@
 use crate::ui::session::quantize::{Form, ImagesBy, TYPES, dtype_named, listed, names};
 use crate::ui::use_session;
 use crate::ui::views::controls::{Check, Choice, Choices, NumberField, TextField};
-use crate::worker::{CalibrationMethod, DType, TableFormat, presets};
+use crate::worker::{BiasCorrection, CalibrationMethod, DType, TableFormat, presets};
 use leptos::prelude::*;
 
 fn pair(value: impl ToString, text: impl ToString) -> (String, String) {
@@ -51,6 +51,7 @@ pub fn Setup() -> impl IntoView {
             <Types form />
         </div>
         <Calibration form />
+        <Corrected form />
         <Details form />
         {move || form.with(|form| form.preset().map(|preset| {
             let limits = preset.limits.join(" ");
@@ -154,6 +155,35 @@ fn Calibration(form: RwSignal<Form>) -> impl IntoView {
             }).collect_view()}
             <Check label="Compare methods" value=Signal::derive(move || form.with(|form| form.compare)) choose=move |on: bool| form.update(|form| form.compare = on) />
             <Check label="Fold batch norm and constants" value=Signal::derive(move || form.with(|form| form.fold)) choose=move |on: bool| form.update(|form| form.fold = on) />
+        </div>
+    }
+}
+
+/// What is done beside rounding to nearest.
+#[component]
+fn Corrected(form: RwSignal<Form>) -> impl IntoView {
+    let kinds: Choices =
+        vec![pair("none", "none"), pair("empirical", "from images"), pair("analytic", "from batch norm")];
+    let bias = move || match form.with(|form| form.corrections.bias) {
+        BiasCorrection::None => "none",
+        BiasCorrection::Empirical => "empirical",
+        BiasCorrection::Analytic => "analytic",
+    };
+    let set_bias = move |name: String| {
+        let bias = match name.as_str() {
+            "empirical" => BiasCorrection::Empirical,
+            "analytic" => BiasCorrection::Analytic,
+            _ => BiasCorrection::None,
+        };
+        form.update(|form| form.corrections.bias = bias);
+    };
+    view! {
+        <div class="tools form">
+            <Choice label="Bias correction" choices=kinds value=Signal::derive(move || bias().to_owned()) choose=set_bias />
+            <Check label="Cross-layer equalization" value=Signal::derive(move || form.with(|form| form.corrections.equalize))
+                choose=move |on: bool| form.update(|form| form.corrections.equalize = on) />
+            <Check label="Adaptive rounding" value=Signal::derive(move || form.with(|form| form.corrections.adaptive_rounding))
+                choose=move |on: bool| form.update(|form| form.corrections.adaptive_rounding = on) />
         </div>
     }
 }

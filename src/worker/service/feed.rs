@@ -1,0 +1,119 @@
+//! The images of a data set as inputs of a model, and the ranges that they give.
+
+use super::model::OpenModel;
+use super::source::OpenSource;
+use super::{Failure, Job, Service};
+use crate::engine::{InputFact, Observe, Plan, PlanOptions, Semantics};
+use crate::import::Preprocess;
+use crate::onnx::Document;
+use crate::problem::Problem;
+use crate::quant::calibrate::{CalibrationMethod, RangeCollector};
+use crate::quant::quantizer::{QuantizeOptions, calibration_tensors};
+use crate::tensor::Tensor;
+use crate::worker::protocol::{CalibrationImages, InputChoice, RunOrder};
+use rand_core::{RngCore, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use std::collections::BTreeMap;
+
+/// A data set for a model.
+pub struct Feed<'a> {
+    pub service: &'a Service,
+    pub model: &'a OpenModel,
+    pub source: &'a OpenSource,
+    /// How an image becomes a tensor; `None`: as read off the model.
+    pub preprocess: Option<Preprocess>,
+}
+
+impl Feed<'_> {
+    /// The inputs for an item.
+    pub fn inputs(&self, facts: &[InputFact], item: usize) -> Result<Vec<(String, Tensor)>, Problem> {
+        let run = RunOrder {
+            input: InputChoice::Item { source: self.source.id, index: item },
+            preprocess: self.preprocess.clone(),
+            semantics: Semantics::Simulate,
+        };
+        self.service.inputs(self.model, facts, &run)
+    }
+
+    /// Collects the values of every tensor that may be quantized, image by image, for all these methods. Methods with
+    /// histograms see the images twice, as in ONNX Runtime: once for the extremes that the bins lie between.
+    pub async fn calibrated(
+        &self,
+        document: &Document,
+        options: &QuantizeOptions,
+        methods: &[CalibrationMethod],
+        items: &[usize],
+        job: &impl Job,
+    ) -> Result<RangeCollector, Failure> {
+        let file = &self.model.summary.file;
+        let wrong = |error: String| {
+            Failure::from(Problem {
+                file: file.clone(),
+                place: "calibrating".to_owned(),
+                found: error,
+                expected: "values with a range".to_owned(),
+                advice: "Choose another calibration method or other images.".to_owned(),
+            })
+        };
+        let tensors = calibration_tensors(document, options);
+        let mut plan = Plan::compile(document, Semantics::Simulate, &PlanOptions { observe: Observe::All })
+            .map_err(|error| error.problem(file))?;
+        let passes = if RangeCollector::needs_bounds(methods) { 2 } else { 1 };
+        let mut known = BTreeMap::new();
+        for pass in 1..passes + 1 {
+            let extremes: &[_] = &[CalibrationMethod::MinMax];
+            let now = if pass < passes { extremes } else { methods };
+            let mut collector = RangeCollector::with_bounds(now, std::mem::take(&mut known))
+                .map_err(|error| wrong(error.to_string()))?;
+            for (done, &item) in items.iter().enumerate() {
+                let steps = ((pass - 1) * items.len() + done, passes * items.len());
+                if !job.checkpoint("Calibrating", steps.0, steps.1).await {
+                    return Err(Failure::Cancelled);
+                }
+                let inputs = self.inputs(plan.inputs(), item)?;
+                plan.run(&inputs).map_err(|error| error.problem(file))?;
+                for name in &tensors {
+                    let given = inputs.iter().find(|(input, _)| input == name).map(|(_, tensor)| tensor.clone());
+                    if let Some(values) = given.or_else(|| plan.value(name)).and_then(|tensor| tensor.to_f32().ok()) {
+                        collector.add(name, &values);
+                    }
+                }
+            }
+            if pass == passes {
+                return Ok(collector);
+            }
+            known = collector.bounds();
+        }
+        Err(Failure::Cancelled)
+    }
+}
+
+/// Positions of the images, in order.
+pub fn chosen(source: &OpenSource, images: &CalibrationImages) -> Vec<usize> {
+    let there = source.summary().count;
+    match images {
+        CalibrationImages::First(count) => (0..there.min(*count)).collect(),
+        CalibrationImages::Listed(items) => items.iter().copied().filter(|item| *item < there).collect(),
+        &CalibrationImages::PerClass { count, seed } => {
+            let mut classes: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
+            for item in 0..there {
+                classes.entry(source.label(item)).or_default().push(item);
+            }
+            let mut generator = Pcg64Mcg::seed_from_u64(seed);
+            let mut chosen: Vec<usize> = classes
+                .into_values()
+                .flat_map(|mut items| {
+                    // The first steps of a Fisher-Yates shuffle.
+                    for at in 0..count.min(items.len()) {
+                        let left = (items.len() - at) as u64;
+                        items.swap(at, at + (generator.next_u64() % left) as usize);
+                    }
+                    items.truncate(count);
+                    items
+                })
+                .collect();
+            chosen.sort_unstable();
+            chosen
+        }
+    }
+}
