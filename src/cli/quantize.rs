@@ -4,7 +4,6 @@ use super::files::DataChoice;
 use super::job::TerminalJob;
 use super::{Ended, Outcome, files, print, print_json};
 use crate::analysis::Quality;
-use crate::problem::Problem;
 use crate::quant::calibrate::CalibrationMethod;
 use crate::quant::quantizer::{BiasCorrection, Corrections, QuantizeOptions};
 use crate::quant::table::TableFormat;

@@ -157,7 +157,7 @@ pub(super) fn member(bytes: &Bytes, base: &str, budget: &mut Budget) -> Result<O
     let mut archive = ZipArchive::new(Cursor::new(bytes.clone())).map_err(damaged)?;
     let wanted = |name: &[u8]| base_name(&clean_path(&String::from_utf8_lossy(name))) == base;
     // Not `by_name_raw`: it gives a member as it is packed.
-    let position = archive.file_names_raw().position(|name| wanted(name));
+    let position = archive.file_names_raw().position(wanted);
     let Some(position) = position else { return Ok(None) };
     let entry = archive.by_index(position).map_err(damaged)?;
     let packed_bytes = entry.compressed_size().min(bytes.len() as u64);

@@ -63,8 +63,8 @@ impl Page {
     pub fn open(paths: &[PathBuf]) -> Page {
         let mut service = Service::default();
         let names = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
-        let files = paths.iter().cloned().map(|path| {
-            let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let files = paths.iter().map(|path| {
+            let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             Attachment::new(move || Ok(bytes))
         });
         let job = Watched::new(usize::MAX);

@@ -62,7 +62,7 @@ pub(super) fn targets(model: &OpenModel, tensors: &[SourceTensor]) -> Result<Has
         };
         let (Some(a), Some(b)) = (of(&named, &pair.a), of(&constants, &pair.b)) else { continue };
         // NaN is as far as can be.
-        if !(pair.relative_difference <= MOST_RELATIVE_DIFFERENCE) {
+        if pair.relative_difference.is_nan() || pair.relative_difference > MOST_RELATIVE_DIFFERENCE {
             continue;
         }
         let target = WeightTarget {
