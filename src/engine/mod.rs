@@ -33,6 +33,8 @@ mod probe;
 mod seen;
 #[cfg(feature = "engine")]
 mod state;
+#[cfg(feature = "engine")]
+mod team;
 pub mod terms;
 #[cfg(feature = "engine")]
 mod tract_node;
@@ -52,5 +54,6 @@ pub use {
     plan::{InputFact, Observe, Plan, PlanOptions, unsupported},
     probe::Probe,
     state::Dirty,
+    team::Team,
     wave::Wave,
 };

@@ -40,7 +40,7 @@ fn fused_conv(flat: &FlatNode) -> Result<Box<dyn Kernel>, KernelError> {
     let mut conv = Convolution::new(&FlatNode { proto: conv, opset: flat.opset, captured: Vec::new() })?;
     let parameters = NodeExt::attribute(&flat.proto, "activation_params").map_or(&[][..], |a| &a.floats).to_vec();
     let parameter = |at: usize, default: f32| parameters.get(at).copied().unwrap_or(default);
-    let activation: Box<dyn Fn(f32) -> f32> = match NodeExt::string(&flat.proto, "activation").unwrap_or("") {
+    let activation: Box<dyn Fn(f32) -> f32 + Send> = match NodeExt::string(&flat.proto, "activation").unwrap_or("") {
         "" => Box::new(|v| v),
         "Relu" => Box::new(|v: f32| v.max(0.0)),
         "Tanh" => Box::new(f32::tanh),

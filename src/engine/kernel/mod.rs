@@ -40,12 +40,12 @@ pub(crate) struct Input {
 pub(crate) type Inputs<'a> = &'a [Option<Input>];
 
 /// The computation of one node.
-pub(crate) trait Kernel {
+pub(crate) trait Kernel: Send {
     /// Computes all outputs. Kernels may keep derived data (packed weights) as long as the inputs stay the same.
     fn run(&mut self, inputs: Inputs<'_>) -> Result<Vec<Value>, KernelError>;
 }
 
-impl<F: FnMut(Inputs<'_>) -> Result<Vec<Value>, KernelError>> Kernel for F {
+impl<F: FnMut(Inputs<'_>) -> Result<Vec<Value>, KernelError> + Send> Kernel for F {
     fn run(&mut self, inputs: Inputs<'_>) -> Result<Vec<Value>, KernelError> {
         self(inputs)
     }

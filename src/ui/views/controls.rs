@@ -53,10 +53,20 @@ pub fn NumberField(
     #[prop(into)]
     choose: Callback<Option<f64>>,
 ) -> impl IntoView {
+    // What is being typed stays while other fields change.
+    let value = Memo::new(move |_| value.get());
+    let number = |text: &str| text.trim().parse().ok().filter(|value: &f64| value.is_finite());
+    let typed = move |event| {
+        let text = event_target_value(&event);
+        // A number that is still being written ("0.", "1e") is not one yet.
+        if let Some(number) = number(&text).filter(|number| number.to_string() == text) {
+            choose.run(Some(number));
+        }
+    };
     view! {
         <label class="labelled"><span>{label}</span>
             <input type="number" class="mono short" step="any" min="0" aria-label=label placeholder=placeholder prop:value=move || value.get()
-                on:change=move |event| choose.run(event_target_value(&event).trim().parse().ok().filter(|value: &f64| value.is_finite())) />
+                on:input=typed on:change=move |event| choose.run(number(&event_target_value(&event))) />
         </label>
     }
 }

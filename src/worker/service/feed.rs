@@ -3,7 +3,7 @@
 use super::model::OpenModel;
 use super::source::OpenSource;
 use super::{Failure, Job, Service};
-use crate::engine::{InputFact, Observe, Plan, PlanOptions, Semantics};
+use crate::engine::{InputFact, Observe, Plan, PlanOptions, Semantics, Team};
 use crate::import::Preprocess;
 use crate::onnx::Document;
 use crate::problem::Problem;
@@ -56,8 +56,15 @@ impl Feed<'_> {
             })
         };
         let tensors = calibration_tensors(document, options);
-        let mut plan = Plan::compile(document, Semantics::Simulate, &PlanOptions { observe: Observe::All })
-            .map_err(|error| error.problem(file))?;
+        let options = PlanOptions { observe: Observe::All };
+        let mut team =
+            Team::compile(document, Semantics::Simulate, &options, items.len()).map_err(|error| error.problem(file))?;
+        let facts = team.plan().map(|plan| plan.inputs().to_vec()).unwrap_or_default();
+        let values = |plan: &Plan, inputs: &[(String, Tensor)]| -> Vec<Option<Tensor>> {
+            let given =
+                |name: &String| inputs.iter().find(|(input, _)| input == name).map(|(_, tensor)| tensor.clone());
+            tensors.iter().map(|name| given(name).or_else(|| plan.value(name))).collect()
+        };
         let passes = if RangeCollector::needs_bounds(methods) { 2 } else { 1 };
         let mut known = BTreeMap::new();
         for pass in 1..passes + 1 {
@@ -65,20 +72,25 @@ impl Feed<'_> {
             let now = if pass < passes { extremes } else { methods };
             let mut collector = RangeCollector::with_bounds(now, std::mem::take(&mut known))
                 .map_err(|error| wrong(error.to_string()))?;
-            for (done, &item) in items.iter().enumerate() {
-                let steps = ((pass - 1) * items.len() + done, passes * items.len());
-                if !job.checkpoint("Calibrating", steps.0, steps.1).await {
-                    return Err(Failure::Cancelled);
-                }
-                let inputs = self.inputs(plan.inputs(), item)?;
-                plan.run(&inputs).map_err(|error| error.problem(file))?;
-                for name in &tensors {
-                    let given = inputs.iter().find(|(input, _)| input == name).map(|(_, tensor)| tensor.clone());
-                    if let Some(values) = given.or_else(|| plan.value(name)).and_then(|tensor| tensor.to_f32().ok()) {
+            // What a method sees must not depend on the number of threads: images are added in their order.
+            let mut add = |runs: Vec<Vec<Option<Tensor>>>| {
+                for (name, tensor) in runs.iter().flat_map(|run| tensors.iter().zip(run)) {
+                    if let Some(values) = tensor.as_ref().and_then(|tensor| tensor.to_f32().ok()) {
                         collector.add(name, &values);
                     }
                 }
+            };
+            let mut made = Vec::new();
+            for (chunk, some) in items.chunks(team.size()).enumerate() {
+                let done = (pass - 1) * items.len() + chunk * team.size();
+                if !job.checkpoint("Calibrating", done, passes * items.len()).await {
+                    return Err(Failure::Cancelled);
+                }
+                let inputs = some.iter().map(|item| self.inputs(&facts, *item)).collect::<Result<Vec<_>, _>>()?;
+                let before = std::mem::take(&mut made);
+                made = team.run(&inputs, values, || add(before)).map_err(|error| error.problem(file))?;
             }
+            add(made);
             if pass == passes {
                 return Ok(collector);
             }
