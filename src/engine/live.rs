@@ -48,6 +48,13 @@ impl LivePlan {
         Ok(live)
     }
 
+    /// The same with the products of a convolution added in one go, as PyTorch's kernels do, and not in ONNX Runtime's
+    /// blocks. Both are right to the last bits of a float; what is rounded to few bits afterwards tells them apart.
+    pub fn in_one_go(mut self) -> Self {
+        self.plan.steps.iter_mut().for_each(|step| step.kernel.sum_in_one_go());
+        self
+    }
+
     /// The plan, to look at values.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -84,25 +84,29 @@ mod tests {
 
     #[test]
     fn a_streamed_batch_is_the_batch() {
-        let bytes: Vec<u8> = (0..300u32)
+        // More records than the head holds.
+        const RECORDS: usize = HEAD_BYTES / 3073 + 60;
+        let bytes: Vec<u8> = (0..RECORDS)
             .flat_map(|image| {
-                std::iter::once((image % 10) as u8).chain((0..3072u32).map(move |at| (image * 31 + at * 7) as u8))
+                std::iter::once((image % 10) as u8).chain((0..3072).map(move |at| (image * 31 + at * 7) as u8))
             })
             .collect();
         let whole = cifar::read("a.bin", "a.bin", bytes.clone().into()).unwrap();
         let streamed = open_streamed("a.bin", &parts(bytes.clone())).unwrap().unwrap();
-        assert_eq!((streamed.count, &streamed.labels), (300, &whole.labels));
+        assert_eq!((streamed.count, &streamed.labels), (RECORDS, &whole.labels));
         assert_eq!(streamed.class_names, whole.class_names);
-        for index in [0, 150, 299] {
+        for index in [0, 150, RECORDS - 1] {
             assert_eq!(streamed.image(index).unwrap(), whole.image(index).unwrap());
         }
-        assert!(streamed.image(300).is_err());
-        let mut wrong = bytes;
-        wrong[3073 * 290] = 77;
-        assert!(open_streamed("a.bin", &parts(wrong.clone())).is_some(), "its beginning is a batch's");
-        let wrong = open_streamed("a.bin", &parts(wrong));
-        // The whole head is looked at: a file of this size is refused at once, a larger one at the record.
-        assert!(wrong.is_none_or(|read| read.is_err()));
+        assert!(streamed.image(RECORDS).is_err());
+        let with_label = |record: usize, label: u8| {
+            let mut wrong = bytes.clone();
+            wrong[3073 * record] = label;
+            open_streamed("a.bin", &parts(wrong))
+        };
+        assert!(with_label(290, 77).is_none(), "a head with such a label is no batch's");
+        let error = with_label(RECORDS - 1, 77).unwrap().unwrap_err();
+        assert!(error.to_string().contains("77"), "{error}");
     }
 
     #[test]

@@ -53,13 +53,14 @@ pub(crate) struct Convolution {
     /// The weights that the parts were made of.
     weights: Option<Value>,
     parts: Vec<Part>,
+    in_one_go: bool,
 }
 
 impl Convolution {
     /// The kernel of a `Conv` node.
     pub fn new(flat: &FlatNode) -> Result<Self, KernelError> {
         let plain = TractNode::new(flat)?;
-        Ok(Convolution { flat: flat.clone(), plain, met: None, weights: None, parts: Vec::new() })
+        Ok(Convolution { flat: flat.clone(), plain, met: None, weights: None, parts: Vec::new(), in_one_go: false })
     }
 
     /// Outputs of a channel for this input; the first time they are counted in a result.
@@ -159,7 +160,8 @@ impl Kernel for Convolution {
         let products: usize = weights.shape().get(1..).unwrap_or_default().iter().product();
         let fits = x.shape().len() == weights.shape().len() && x.shape().get(1) == weights.shape().get(1);
         // Blocks never have fewer products than half of the stride.
-        if !floats || grouped || !fits || products <= STRIDE || cfg!(target_arch = "wasm32") {
+        let plain = self.in_one_go || cfg!(target_arch = "wasm32");
+        if !floats || grouped || !fits || products <= STRIDE || plain {
             return self.plain.run(inputs);
         }
         let block = block_length(self.outputs(inputs, x)?, products);
@@ -171,6 +173,10 @@ impl Kernel for Convolution {
             self.split(weights, block)?;
         }
         self.in_blocks(inputs, x)
+    }
+
+    fn sum_in_one_go(&mut self) {
+        self.in_one_go = true;
     }
 }
 

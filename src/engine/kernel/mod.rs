@@ -43,6 +43,9 @@ pub(crate) type Inputs<'a> = &'a [Option<Input>];
 pub(crate) trait Kernel: Send {
     /// Computes all outputs. Kernels may keep derived data (packed weights) as long as the inputs stay the same.
     fn run(&mut self, inputs: Inputs<'_>) -> Result<Vec<Value>, KernelError>;
+
+    /// From now on every sum of products is one sum, not one of blocks; see [`super::LivePlan::in_one_go`].
+    fn sum_in_one_go(&mut self) {}
 }
 
 impl<F: FnMut(Inputs<'_>) -> Result<Vec<Value>, KernelError> + Send> Kernel for F {

@@ -206,7 +206,7 @@ fn candidates(report: &AutopilotReport) -> impl IntoView + use<> {
     );
     view! {
         <p class="hint">{float}</p>
-        <div class="listed"><table aria-label="Candidates">
+        <div class="listed"><table class="data" aria-label="Candidates">
             <thead><tr>{heads.into_iter().map(|head| view! { <th scope="col">{head}</th> }).collect_view()}</tr></thead>
             <tbody>{rows}</tbody>
         </table></div>

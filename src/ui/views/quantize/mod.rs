@@ -71,7 +71,7 @@ fn effects(made: &QuantizedFile) -> Option<impl IntoView + use<>> {
     (!made.effects.is_empty()).then(|| {
         let on = format!("Measured on {}; \"without\" has the corrections above it.", made.measured_on);
         view! {
-            <div class="listed"><table aria-label="Corrections on and off">
+            <div class="listed"><table class="data" aria-label="Corrections on and off">
                 <thead><tr>{heads.into_iter().map(|head| view! { <th scope="col">{head}</th> }).collect_view()}</tr></thead>
                 <tbody>{made.effects.iter().map(row).collect_view()}</tbody>
             </table></div>
