@@ -49,6 +49,31 @@ await picture("evaluate-light", { colorScheme: "light", act: async (page) => {
   await page.getByRole("region", { name: "Evaluate", exact: true }).getByRole("button", { name: "Evaluate", exact: true }).click();
   await page.getByRole("status", { name: "Evaluation progress" }).filter({ hasText: "500 images each" }).waitFor({ timeout: 120_000 });
 } });
+const quantize = async (page, name) => {
+  await tab("Quantize")(page);
+  const region = page.getByRole("region", { name, exact: true });
+  return region;
+};
+const upTo = (region) => region.evaluate((section) => section.scrollIntoView({ block: "start" }));
+await picture("quantize-light", { colorScheme: "light", act: async (page) => {
+  const region = await quantize(page, "Quantize");
+  await region.getByRole("button", { name: "Quantize", exact: true }).click();
+  await page.getByRole("table", { name: "Calibration methods" }).waitFor({ timeout: 60_000 });
+} });
+await picture("bit-widths-light", { colorScheme: "light", act: async (page) => {
+  const region = await quantize(page, "Bit widths");
+  await region.getByRole("spinbutton", { name: "Images", exact: true }).fill("500");
+  await region.getByRole("button", { name: "Measure bit widths" }).click();
+  await region.getByText("All 81 cells").waitFor({ timeout: 300_000 });
+  await upTo(region);
+} });
+await picture("autopilot-dark", { colorScheme: "dark", act: async (page) => {
+  const region = await quantize(page, "Autopilot");
+  await region.getByRole("button", { name: "Start autopilot" }).click();
+  await region.getByRole("status", { name: "Chosen model" }).waitFor({ timeout: 300_000 });
+  await upTo(region);
+} });
+await picture("convert-light", { colorScheme: "light", act: tab("Convert") });
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true };
 await picture("narrow-light", { ...phone, colorScheme: "light", act: tab("Run") });
 await picture("narrow-dark", { ...phone, colorScheme: "dark" });
