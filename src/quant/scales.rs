@@ -23,6 +23,9 @@ pub struct ScaleRule {
     pub symmetric: bool,
     /// Whether about half of the type's numbers are used only, for kernels that saturate at 16 bits.
     pub reduce_range: bool,
+    /// Whether a symmetric range is spread over all numbers of the type all the same, as PyTorch's observers do: int8
+    /// has 127.5 steps to either side, and what would be 128 is 127.
+    pub all_numbers: bool,
     /// A width below which the range is widened upward, as QNN needs it.
     pub min_real_range: Option<f32>,
 }
@@ -65,7 +68,7 @@ pub enum ScaleError {
 impl ScaleRule {
     /// The asymmetric rule of a type over its full range.
     pub fn of(dtype: DType) -> Self {
-        ScaleRule { dtype, symmetric: false, reduce_range: false, min_real_range: None }
+        ScaleRule { dtype, symmetric: false, reduce_range: false, all_numbers: false, min_real_range: None }
     }
 
     /// Lowest and highest integer that the range is spread over; stored values may still reach the type's own bounds.
@@ -73,7 +76,7 @@ impl ScaleRule {
     /// A reduced range goes before a symmetric one: int8 -64..64, uint8 0..127. A symmetric one leaves out a number at
     /// one end: int8 -127..127, uint8 0..254; 4-bit types keep all.
     pub fn limits(&self) -> Result<(i32, i32), ScaleError> {
-        let limits = |full, symmetric, reduced| match (self.reduce_range, self.symmetric) {
+        let limits = |full, symmetric, reduced| match (self.reduce_range, self.symmetric && !self.all_numbers) {
             (true, _) => reduced,
             (false, true) => symmetric,
             (false, false) => full,

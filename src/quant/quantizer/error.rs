@@ -38,6 +38,22 @@ pub enum QuantizeError {
         /// The input or weight without a scale.
         needs: String,
     },
+    /// A tensor that shall be quantized is float16: a runtime has no kernels between it and 8 bits.
+    #[error("'{tensor}' is float16; only float32 models are quantized: convert the model to float32 first")]
+    Float16 {
+        /// The tensor.
+        tensor: String,
+    },
+    /// The operator set is older than the operators of the QOperator format.
+    #[error(
+        "opset {found}: the QLinear operators need opset {needed}; choose the QDQ format, or convert the model first"
+    )]
+    Opset {
+        /// The model's.
+        found: i64,
+        /// The first that has them.
+        needed: i64,
+    },
     /// The types do not go together.
     #[error("{weights} weights with {activations} activations in the {format} format: {reason}")]
     Types {

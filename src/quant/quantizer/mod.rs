@@ -43,10 +43,15 @@ pub use presets::{Preset, complete_for_qnn, presets};
 pub use rounding::{Gram, Window, patches, round_to_data};
 pub use rounding_site::{RoundingSite, rounding_sites};
 
-use crate::onnx::{Document, is_dequantize, is_quantize};
-use crate::quant::table::{QuantTable, TableFormat};
+use crate::onnx::proto::NodeProto;
+use crate::onnx::{Document, NodeExt, is_dequantize, is_quantize};
+use crate::quant::table::{QuantTable, TableFormat, has_integer_form};
+use crate::tensor::DType;
 use graph::Graph;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+
+/// The first `ai.onnx` version with QLinear operators.
+const OPSET_QLINEAR: i64 = 10;
 
 /// The calibrated range of each tensor: lowest and highest value.
 pub type Ranges = BTreeMap<String, (f32, f32)>;
@@ -76,17 +81,49 @@ pub fn quantize(document: &Document, ranges: &Ranges, options: &QuantizeOptions)
         false => document.inlined()?,
     };
     let mut graph = Graph::of(&inlined);
+    if options.format == TableFormat::QOperator && graph.opset < OPSET_QLINEAR {
+        return Err(QuantizeError::Opset { found: graph.opset, needed: OPSET_QLINEAR });
+    }
     let ranges = calibrated::prepared_ranges(&graph, ranges, options);
     let mut selection = match options.format {
         TableFormat::Qdq => qdq::select(&mut graph, &ranges, options),
         TableFormat::QOperator => qoperator::select(&mut graph, &ranges, options),
     };
+    let mut marked = selection.marks.in_order().into_iter();
+    if let Some((tensor, _)) = marked.find(|(tensor, _)| graph.dtype(tensor) == Some(DType::Float16)) {
+        return Err(QuantizeError::Float16 { tensor: tensor.to_owned() });
+    }
     let mut parameters = parameters::of(&graph, &selection, &ranges, options)?;
     let rows = rows::build(&inlined, &graph, &selection, &parameters, options)?;
     selection.notes.append(&mut parameters.notes);
     let beyond = rows.iter().filter(|row| row.enabled && !row.covers_absorbed());
     selection.notes.extend(beyond.map(|row| Note::ClampRemains { tensor: row.tensor.clone() }));
     let document = graph.finish(&inlined)?;
-    let table = QuantTable { rows, format: options.format, ..Default::default() };
+    let float_nodes = match options.format {
+        TableFormat::Qdq => Default::default(),
+        TableFormat::QOperator => selection.float_nodes(&document),
+    };
+    let table = QuantTable { rows, format: options.format, float_nodes, ..Default::default() };
     Ok(Quantized { document, table, notes: selection.notes })
+}
+
+/// Notes on nodes that were chosen for the QOperator form and are float all the same in `file`, the lowered document.
+pub fn left_float(quantized: &Quantized, file: &Document) -> Vec<Note> {
+    if quantized.table.format != TableFormat::QOperator {
+        return Vec::new();
+    }
+    let moves = |node: &NodeProto| matches!(node.op_type(), "Pad" | "Resize") || has_integer_form(node);
+    let chosen = |node: &&NodeProto| {
+        !node.output_name(0).is_some_and(|output| quantized.table.float_nodes.contains(output)) && moves(node)
+    };
+    let there: HashSet<(&str, &str)> = file
+        .graph()
+        .node
+        .iter()
+        .map(|node| (node.name(), node.op_type()))
+        .filter(|(name, _)| !name.is_empty())
+        .collect();
+    let nodes = quantized.document.graph().node.iter().filter(chosen);
+    let float = nodes.filter(|node| there.contains(&(node.name(), node.op_type())));
+    float.map(|node| Note::StaysFloat { node: node.name().to_owned(), op: node.op_type().to_owned() }).collect()
 }

@@ -43,24 +43,44 @@ pub enum Note {
         /// Whose scale it would use.
         with: String,
     },
+    /// In QOperator form a node stays float: no integer operator takes the parameters of its tensors.
+    StaysFloat {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+    },
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Note::BetaFolded { bias, beta } => write!(f, "beta = {beta} is multiplied into the bias '{bias}'"),
-            Note::ClipKept { node } => write!(f, "'{node}' stays in the graph: its bounds are not constant"),
+            Note::BetaFolded { bias, beta } => {
+                write!(f, "beta = {beta} is multiplied into the bias '{bias}'; ONNX Runtime's quantizer drops it")
+            }
+            Note::ClipKept { node } => {
+                write!(f, "'{node}' stays in the graph: its bounds are not constant; ONNX Runtime's quantizer drops it")
+            }
             Note::ActivationKept { node } => {
-                write!(f, "'{node}' stays in the graph: others read its input before the activation function")
+                write!(
+                    f,
+                    "'{node}' stays in the graph: others read its input before the activation function; ONNX Runtime's quantizer drops it"
+                )
             }
             Note::ClampRemains { tensor } => {
-                write!(f, "'{tensor}' is clipped before it is rounded: its codes reach beyond the activation function")
+                write!(
+                    f,
+                    "'{tensor}' is clipped before it is rounded: its codes reach beyond the activation function, which ONNX Runtime's quantizer drops"
+                )
             }
             Note::WeightWidened { weight, bias } => {
                 write!(f, "the scale of '{weight}' is widened, so that the bias '{bias}' fits int32")
             }
             Note::NotShared { tensor, with } => {
                 write!(f, "'{tensor}' stays float: it would use the scale of '{with}', which is not quantized")
+            }
+            Note::StaysFloat { node, op } => {
+                write!(f, "'{node}' ({op}) stays float: no integer operator takes the parameters of its tensors")
             }
         }
     }

@@ -22,6 +22,9 @@ pub struct QuantizeOptions {
     pub activations_symmetric: bool,
     /// Whether ranges of weights are made symmetric (`WeightSymmetric`); `None`: for signed types.
     pub weights_symmetric: Option<bool>,
+    /// Whether symmetric ranges of weights are spread over all numbers of their type, `max|w| / 127.5` for int8, as
+    /// PyTorch's observers do; ONNX Runtime leaves -128 out.
+    pub weights_use_all_numbers: bool,
     /// A scale for each output channel of a weight; such scales are always symmetric in the QDQ format.
     pub per_channel: bool,
     /// Whether weights use about half of the type's numbers, for CPUs whose kernels saturate at 16 bits.
@@ -88,6 +91,7 @@ impl Default for QuantizeOptions {
             weight_type: DType::Int8,
             activations_symmetric: false,
             weights_symmetric: None,
+            weights_use_all_numbers: false,
             per_channel: false,
             reduce_range: false,
             reduce_activation_range: false,
@@ -191,6 +195,7 @@ impl QuantizeOptions {
             dtype: changed.and_then(|changed| changed.dtype).unwrap_or(self.activation_type),
             symmetric: changed.and_then(|changed| changed.symmetric).unwrap_or(self.activations_symmetric),
             reduce_range: changed.and_then(|changed| changed.reduce_range).unwrap_or(self.reduce_activation_range),
+            all_numbers: false,
             min_real_range: self.min_real_range,
         }
     }

@@ -122,6 +122,7 @@ fn constant_params(
         dtype,
         symmetric: changed.symmetric.unwrap_or(symmetric || (qdq && axis.is_some())),
         reduce_range: changed.reduce_range.unwrap_or(options.reduce_range && (qdq || weight)),
+        all_numbers: weight && options.weights_use_all_numbers,
         min_real_range: options.min_real_range,
     };
     match changed.range.filter(|_| axis.is_none()) {

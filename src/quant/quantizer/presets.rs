@@ -120,6 +120,7 @@ pub fn presets() -> Vec<Preset> {
                 activation_type: DType::Uint8,
                 weight_type: DType::Int8,
                 per_channel: true,
+                weights_use_all_numbers: true,
                 reduce_activation_range: true,
                 ..base()
             },
@@ -137,7 +138,12 @@ pub fn presets() -> Vec<Preset> {
             id: "torch-qnnpack",
             name: "PyTorch qnnpack",
             about: "PyTorch on ARM: uint8 activations from a histogram, int8 weights with one scale.",
-            options: QuantizeOptions { activation_type: DType::Uint8, weight_type: DType::Int8, ..base() },
+            options: QuantizeOptions {
+                activation_type: DType::Uint8,
+                weight_type: DType::Int8,
+                weights_use_all_numbers: true,
+                ..base()
+            },
             calibration: CalibrationMethod::SquaredError { bins: 2048, steps: 255, symmetric: false },
             limits: vec![
                 "There are no uint8 weights.",

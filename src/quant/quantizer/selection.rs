@@ -4,8 +4,8 @@ use super::clamp::map_reals;
 use super::graph::Graph;
 use super::marks::Marks;
 use super::note::Note;
-use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
+use crate::onnx::{Document, NodeExt};
 use crate::quant::table::Clamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +45,13 @@ impl Selection {
             }
         }
         tensor
+    }
+
+    /// For the QOperator form: first outputs of the nodes that the quantizer has left float.
+    pub fn float_nodes(&self, document: &Document) -> BTreeSet<String> {
+        let outputs = document.graph().node.iter().filter_map(|node| node.output_name(0));
+        let float = |output: &&str| !self.integer_nodes.contains(*output) && !self.copies.contains_key(*output);
+        outputs.filter(float).map(str::to_owned).collect()
     }
 
     /// Notes that the function between `input` and `output` is gone.

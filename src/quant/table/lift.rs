@@ -16,7 +16,7 @@ use crate::onnx::{Document, Facts, NodeExt};
 use crate::quant::{TensorKind, quantized_tensors_with};
 use plan::{Part, Plan};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 mod bias;
@@ -369,13 +369,24 @@ impl<'a> Lift<'a> {
         graph.input = kept;
         self.written.inputs = removed;
         graph.node = self.nodes.iter().filter(|node| !node.output_name(0).is_some_and(gone)).cloned().collect();
+        let float_nodes = if operators { self.float_nodes() } else { BTreeSet::new() };
         let table = QuantTable {
             rows: self.rows,
             format: if operators { TableFormat::QOperator } else { TableFormat::Qdq },
+            float_nodes,
             written: Arc::new(self.written),
         };
         let float = self.document.with_proto(proto)?;
         Ok(Lifted { float, table, as_written: self.plan.as_written.clone(), notes: self.notes })
+    }
+
+    /// Nodes that the file has as float nodes, by their first output; copies that lifting made are none.
+    fn float_nodes(&self) -> BTreeSet<String> {
+        let copies: HashSet<&str> =
+            self.rows.iter().filter(|row| row.source.is_some()).map(|row| row.tensor.as_str()).collect();
+        let outputs = self.nodes.iter().filter_map(|node| node.output_name(0));
+        let float = |output: &&str| !self.written.operators.contains_key(*output) && !copies.contains(output);
+        outputs.filter(float).map(str::to_owned).collect()
     }
 
     fn find_absorbed(&mut self) {

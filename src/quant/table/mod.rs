@@ -28,7 +28,7 @@ pub use float_variant::FloatVariant;
 pub use grid::{Grid, GridError};
 pub use lift::{Lifted, Written, lift};
 pub use list::{EDIT_LIST_VERSION, EditList, RowEdit};
-pub use lower::lower;
+pub use lower::{has_integer_form, lower};
 pub use overrides::{python_snippet, tensor_quant_overrides};
 pub use row::{BiasOf, Clamp, ConstantData, QuantTable, Row, RowMode, RowNames, TableFormat};
 pub use written::{WrittenNodes, WrittenRow};

@@ -5,6 +5,7 @@ use super::written::{WrittenNodes, WrittenRow};
 use crate::quant::TensorKind;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How a quantized model is written in a file.
@@ -24,6 +25,9 @@ pub struct QuantTable {
     pub rows: Vec<Row>,
     /// How the model was written, and is written again unless told otherwise.
     pub format: TableFormat,
+    /// In QOperator form: nodes, by their first output, that stay float between integers, even where an integer
+    /// operator could say what the rows say.
+    pub float_nodes: BTreeSet<String>,
     /// What the file had besides the rows; lowering gives it back.
     pub written: Arc<WrittenNodes>,
 }

@@ -230,7 +230,7 @@ fn wrong(feed: &Feed<'_>, error: &QuantizeError) -> Failure {
 /// The table with every row off: readers see what the float model has, clipped where a quantizer has taken a Relu's place.
 pub fn switched_off(table: &QuantTable) -> QuantTable {
     let rows = table.rows.iter().map(|row| Row { enabled: false, ..row.clone() });
-    QuantTable { rows: rows.collect(), format: table.format, written: table.written.clone() }
+    QuantTable { rows: rows.collect(), ..table.clone() }
 }
 
 /// Rounds every weight that can be so that its layer's output on these images is nearest to the float layer's. The

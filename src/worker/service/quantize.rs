@@ -8,7 +8,7 @@ use crate::onnx::Document;
 use crate::problem::Problem;
 use crate::quant::calibrate::{CalibrationMethod, RangeCollector};
 use crate::quant::quantizer::{
-    PrepareOptions, QuantizeError, QuantizeOptions, Ranges, prepare, presets, quantize, with_integer_io,
+    PrepareOptions, QuantizeError, QuantizeOptions, Ranges, left_float, prepare, presets, quantize, with_integer_io,
 };
 use crate::quant::table::lower;
 use crate::worker::protocol::{CalibratedTensor, QuantizeOrder, QuantizedFile, Reply};
@@ -74,6 +74,7 @@ impl Service {
         notes.append(&mut corrector.notes);
         let mut file = lower(&quantized.document, &quantized.table, options.format)
             .map_err(|error| failed("writing", error.to_string(), "Choose the QDQ format."))?;
+        notes.extend(left_float(&quantized, &file).iter().map(ToString::to_string));
         if !options.float_io {
             let (whole, ports) = with_integer_io(&file).map_err(|error| error.problem(&model.summary.file))?;
             notes.extend(ports.iter().map(|port| format!("{} is an integer", port.name)));

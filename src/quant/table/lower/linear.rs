@@ -158,9 +158,12 @@ impl Lower<'_> {
             (DType::Int8 | DType::Uint8 | DType::Int32, Granularity::PerChannel { .. }) => OPSET_AXIS,
             _ => OPSET_NARROW,
         };
-        // Where one tensor has 16 bits, ONNX Runtime's quantizer writes all its nodes in its own domain.
-        let wide = |row: &&Row| matches!(row.grid.params.dtype, DType::Int16 | DType::Uint16) && row.enabled;
-        let all = row.written.is_none() && opset < OPSET_NARROW && self.table.rows.iter().any(|row| wide(&row));
+        // Where one tensor has 16 or 4 bits, ONNX Runtime's quantizer writes all its nodes in its own domain.
+        let late = |row: &&Row| {
+            let dtype = row.grid.params.dtype;
+            row.enabled && matches!(dtype, DType::Int16 | DType::Uint16 | DType::Int4 | DType::Uint4)
+        };
+        let all = row.written.is_none() && opset < OPSET_NARROW && self.table.rows.iter().any(|row| late(&row));
         opset < needed || all
     }
 }

@@ -34,10 +34,15 @@ fn form(node: &NodeProto) -> Option<(&'static str, usize)> {
     })
 }
 
+/// Whether a node is of an operator that has a QLinear form.
+pub fn has_integer_form(node: &NodeProto) -> bool {
+    form(node).is_some()
+}
+
 impl Lower<'_> {
     /// Writes a QLinear operator and gives true, where every operand and the result have fitting rows.
     pub fn operator(&mut self, node: &NodeProto) -> Result<bool, TableError> {
-        let Some((op, factors)) = form(node) else { return Ok(false) };
+        let Some((op, factors)) = form(node).filter(|_| !self.left_float(node)) else { return Ok(false) };
         let [output] = node.output.as_slice() else { return Ok(false) };
         let Some(result) = self.rows.get(output.as_str()).copied().filter(|row| is_result(row)) else {
             return Ok(false);
@@ -87,6 +92,11 @@ impl Lower<'_> {
         Ok(true)
     }
 
+    /// Whether the table says that this node stays float.
+    fn left_float(&self, node: &NodeProto) -> bool {
+        node.output_name(0).is_some_and(|output| self.table.float_nodes.contains(output))
+    }
+
     fn new_operator(&self, node: &NodeProto, op: &str) -> NodeProto {
         let mut made = node.clone();
         made.op_type = Some(op.to_owned());
@@ -96,6 +106,9 @@ impl Lower<'_> {
             .retain(|it| !(op == "QGemm" && it.name() == "beta") && it.name() != "dilations" || op == "QLinearConv");
         if op == "QLinearSoftmax" {
             made.attribute.push(Attr::Int(self.float.opset("").unwrap_or(1)).into_proto("opset"));
+        }
+        if op == "QLinearGlobalAveragePool" {
+            made.attribute.push(Attr::Int(0).into_proto("channels_last"));
         }
         made
     }
@@ -188,6 +201,7 @@ impl Lower<'_> {
         };
         let row = self.rows.get(integers.row.as_str());
         if !moves_integers(node)
+            || self.left_float(node)
             || old_pool
             || !is_8_bit(&integers.grid)
             || integers.grid.params.granularity != Granularity::PerTensor
@@ -215,9 +229,14 @@ impl Lower<'_> {
             *input = if position == 0 { integers.name.clone() } else { self.read(input)? };
         }
         let written = node.output_name(0).and_then(|output| self.table.written.operators.get(output));
+        // ONNX Runtime's quantizer gives a Split other names than the rest.
+        let split = node.op_type() == "Split" && self.format == TableFormat::QOperator && written.is_none();
+        if split && !node.name().is_empty() {
+            copy.name = Some(format!("{}_quant", node.name()));
+        }
         for (position, output) in copy.output.iter_mut().enumerate().filter(|(_, output)| !output.is_empty()) {
             let file = written.and_then(|written| written.output_name(position)).unwrap_or_default();
-            let name = self.name(file, &format!("{output}_quantized"));
+            let name = self.name(file, &format!("{output}{}quantized", if split { "" } else { "_" }));
             self.dtypes.insert(name.clone(), integers.grid.params.dtype);
             let value = std::mem::replace(output, name.clone());
             let moved = Integers { name, ..integers.clone() };
