@@ -4,7 +4,7 @@ use super::files::DataChoice;
 use super::job::TerminalJob;
 use super::run::SemanticsArgument;
 use super::{Ended, Outcome, files, print};
-use crate::analysis::{ItemScore, compare, evaluate, flips};
+use crate::analysis::{ItemScore, compare, evaluate};
 use crate::engine::Semantics;
 use crate::export::{
     EvaluatedModel, Thresholds, evaluation_csv, evaluation_html, evaluation_json, evaluation_markdown,
@@ -65,7 +65,10 @@ impl Evaluate {
         let missed = models.iter().any(|model| {
             let drop = model.comparison.as_ref().map_or(0.0, |comparison| -comparison.points);
             self.max_drop.is_some_and(|most| drop > most)
-                || self.min_accuracy.is_some_and(|least| 100.0 * model.evaluation.overall.accuracy < least)
+                || self
+                    .min_accuracy
+                    .zip(model.evaluation.overall.percent())
+                    .is_some_and(|(least, percent)| percent < least)
         });
         Ok(if missed { Ended::Missed } else { Ended::Well })
     }
@@ -82,6 +85,16 @@ impl Evaluate {
                 found: format!("none of {}", source.count),
                 expected: "at least one".to_owned(),
                 advice: "Leave --limit out, or give a larger one.".to_owned(),
+            }]);
+        }
+        if !source.labelled {
+            return Err(vec![Problem {
+                file: source.name.clone(),
+                place: "the labels of the items".to_owned(),
+                found: "none".to_owned(),
+                expected: "the true class of each item".to_owned(),
+                advice: "Give CIFAR-10 batches, an .npz with x and y, or a folder with one folder per class."
+                    .to_owned(),
             }]);
         }
         let names = source.class_names.clone().unwrap_or_default();
@@ -162,9 +175,7 @@ impl Evaluate {
                 backend: format!("quantscope {semantics}"),
                 size_bytes: model.size_bytes,
                 evaluation: evaluation.clone(),
-                comparison: (position > 0)
-                    .then(|| Some(compare(evaluations.first()?, evaluation, &flips(scores.first()?, own))))
-                    .flatten(),
+                comparison: (position > 0).then(|| compare(scores.first()?, own, &names)).flatten(),
             })
             .collect())
     }

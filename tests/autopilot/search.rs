@@ -55,7 +55,7 @@ fn a_small_search_on_the_sample() {
     // What is reported is what the file does.
     let measured = point.measured.unwrap();
     assert_eq!(measured.fraction.total, 200);
-    assert!(measured.interval.unwrap().low < measured.fraction.accuracy);
+    assert!(measured.interval.unwrap().low < measured.fraction.accuracy.unwrap());
     let found = evaluated(&mut service, "chosen.onnx", &bytes, order.measurement, 200);
     assert_eq!(measured.fraction.correct, found);
     // It is no worse than what plain MinMax gives, and nearer to the float model's output.

@@ -106,6 +106,21 @@ fn what_cannot_be_evaluated_is_refused() {
 }
 
 #[test]
+fn images_without_labels_are_refused() {
+    use quantscope::export::{Compression, npz};
+    use quantscope::tensor::Tensor;
+    let images = Tensor::from_vec(vec![2, 32, 32, 3], vec![7u8; 2 * 32 * 32 * 3]).unwrap();
+    let data = scratch("unlabelled.npz");
+    std::fs::write(&data, npz(&[("x", &images)], Compression::Stored).unwrap().bytes).unwrap();
+    let array = scratch("unlabelled.npy");
+    std::fs::write(&array, quantscope::export::npy(&images).unwrap().bytes).unwrap();
+    for data in [data, array] {
+        let refused = quantscope(&["evaluate", &sample("street-digits.onnx"), "--data", &data]);
+        refused.refused(&["labels", "folder with one folder per class"]);
+    }
+}
+
+#[test]
 fn the_reference_is_right_as_often_as_with_onnxruntime() {
     let Some(data) = reference("cifar10/test_batch_head.bin") else { return };
     let recorded = json_of(&reference("expected/accuracy_onnxruntime.json").unwrap());

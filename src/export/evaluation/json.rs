@@ -29,7 +29,8 @@ pub struct EvaluationReport {
     pub per_class: Vec<ClassReport>,
     /// Rows true classes, columns predicted ones.
     pub confusion: Vec<Vec<u64>>,
-    /// Against the first model of the report.
+    /// Against the first model of the report, on the items that both have seen; null for the first, and where there
+    /// are none.
     pub comparison: Option<Comparison>,
 }
 
@@ -42,8 +43,8 @@ pub struct ClassReport {
     pub correct: u64,
     /// Its items.
     pub total: u64,
-    /// Their quotient, 0 to 1.
-    pub accuracy: f64,
+    /// Their quotient, 0 to 1; null without items.
+    pub accuracy: Option<f64>,
 }
 
 impl From<&EvaluatedModel> for EvaluationReport {

@@ -1,7 +1,7 @@
 //! Evaluating models on a data set, with a pool of workers.
 
 use super::{JobStatus, Session, View};
-use crate::analysis::{ItemScore, compare, evaluate, flips};
+use crate::analysis::{ItemScore, compare, evaluate};
 use crate::export::EvaluatedModel;
 use crate::platform;
 use crate::worker::{
@@ -71,10 +71,7 @@ impl EvaluationState {
                 size_bytes: own.model.size_bytes,
                 evaluation: evaluation.clone(),
                 comparison: (position > 0)
-                    .then(|| {
-                        let found = flips(&self.models.first()?.scores, &own.scores);
-                        Some(compare(evaluations.first()?, evaluation, &found))
-                    })
+                    .then(|| compare(&self.models.first()?.scores, &own.scores, &names))
                     .flatten(),
             })
             .collect()

@@ -118,9 +118,9 @@ fn best_known(point: &AutopilotPoint) -> &Share {
 /// Points of accuracy against the float model on the same images, so that images which are harder than others do not part
 /// candidates.
 fn points_gained(report: &AutopilotReport, point: &AutopilotPoint) -> f64 {
-    let float = report.float_measured.fraction.accuracy;
-    match &point.measured {
-        Some(measured) => 100.0 * (measured.fraction.accuracy - float),
+    let measured = point.measured.as_ref().and_then(|measured| measured.fraction.percent());
+    match measured.zip(report.float_measured.fraction.percent()) {
+        Some((own, float)) => own - float,
         None => -point.drop_points,
     }
 }
@@ -135,7 +135,7 @@ fn chart(report: &AutopilotReport) -> Chart {
     let points = report.points.iter().filter(|point| best_known(point).fraction.total > 0).map(|point| {
         let share = best_known(point);
         let y = points_gained(report, point);
-        let shifted = |bound: f64| y + 100.0 * (bound - share.fraction.accuracy);
+        let shifted = |bound: f64| y + 100.0 * (bound - share.fraction.accuracy.unwrap_or(bound));
         ScatterPoint {
             label: point.label.clone(),
             x: point.bytes as f64 / 1000.0,
