@@ -1,6 +1,7 @@
 //! `evaluate`: accuracy of models on a data set, with all cores.
 
 use super::files::DataChoice;
+use super::images::ImageArguments;
 use super::job::TerminalJob;
 use super::run::SemanticsArgument;
 use super::{Ended, Outcome, files, print};
@@ -28,6 +29,8 @@ pub struct Evaluate {
     models: Vec<PathBuf>,
     #[command(flatten)]
     data: DataChoice,
+    #[command(flatten)]
+    images: ImageArguments,
     /// Only the first N items.
     #[arg(long)]
     limit: Option<usize>,
@@ -97,6 +100,8 @@ impl Evaluate {
                     .to_owned(),
             }]);
         }
+        self.images.say(&workspace.models, source)?;
+        let edits = self.images.edits();
         let names = source.class_names.clone().unwrap_or_default();
         // Every (model, first item) pair is a piece of work.
         let chunks = count.div_ceil(CHUNK);
@@ -126,7 +131,7 @@ impl Evaluate {
                     source: source.id,
                     first,
                     count: CHUNK.min(count - first),
-                    preprocess: None,
+                    preprocess: edits.clone(),
                     semantics: Semantics::from(self.semantics),
                 };
                 match files::ask(service, Request::Evaluate(order), &TerminalJob::silent()) {
@@ -174,6 +179,7 @@ impl Evaluate {
                 data: source.name.clone(),
                 backend: format!("quantscope {semantics}"),
                 size_bytes: model.size_bytes,
+                preprocessing: model.preprocessing(edits.as_ref()).filter(|_| source.pictures),
                 evaluation: evaluation.clone(),
                 comparison: (position > 0).then(|| compare(scores.first()?, own, &names)).flatten(),
             })

@@ -13,6 +13,11 @@ pub fn internal(found: &str) -> Problem {
     crate::worker::service::internal_problem(found)
 }
 
+/// A line on standard error, which is no result.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// The file's bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     std::fs::read(path).map_err(|error| unreadable(path, &error))

@@ -25,7 +25,7 @@ pub use npy::{Conversion, NpyError, NpyFile, npy};
 pub use npz::{Compression, NpzError, NpzFile, npz};
 pub use recorder::{RecordedModel, Recorder, recorder};
 pub use report::{
-    InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report, SCHEMA_VERSION,
-    UnmatchedTensor, ValueReport,
+    InputReport, ModelPreprocessing, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport,
+    Report, SCHEMA_VERSION, UnmatchedTensor, ValueReport,
 };
 pub use weights_npz::{WeightsError, weights, weights_npz};

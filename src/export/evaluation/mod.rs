@@ -11,6 +11,7 @@ pub use json::{ClassReport, EvaluationReport, evaluation_json};
 pub use markdown::evaluation_markdown;
 
 use crate::analysis::{Comparison, Evaluation, Fraction};
+use crate::export::ModelPreprocessing;
 use serde::{Deserialize, Serialize};
 
 /// Version of the report's fields.
@@ -27,6 +28,8 @@ pub struct EvaluatedModel {
     pub backend: String,
     /// Size of the model's file.
     pub size_bytes: u64,
+    /// How images became its input; `None` where it takes none.
+    pub preprocessing: Option<ModelPreprocessing>,
     /// The figures.
     pub evaluation: Evaluation,
     /// Against the first model of the report; `None` for that one.
@@ -145,6 +148,7 @@ mod tests {
             data: "data".to_owned(),
             backend: "quantscope simulate".to_owned(),
             size_bytes: 1000,
+            preprocessing: None,
             evaluation: evaluate(scores, &[]),
             comparison: baseline.and_then(|baseline| compare(baseline, scores, &[])),
         }

@@ -17,7 +17,7 @@ pub use selection::{Selection, View};
 
 use crate::platform::PickedFile;
 use crate::problem::Problem;
-use crate::worker::{Client, InputChoice, Preprocess, RunResult, Semantics, Workspace};
+use crate::worker::{Client, InputChoice, PreprocessEdits, RunResult, Semantics, Workspace};
 use bit_widths::{BitWidthsForm, Grid};
 use leptos::prelude::*;
 use playground::Playground;
@@ -73,8 +73,8 @@ pub struct Session {
     pub run_revision: RwSignal<u32>,
     /// How quantized operators are computed.
     pub semantics: RwSignal<Semantics>,
-    /// Preprocessing set by the user; `None`: as read off each model.
-    pub preprocess: RwSignal<Option<Preprocess>>,
+    /// What the user has set of the preprocessing; the rest is as read off each model.
+    pub preprocess: RwSignal<Option<PreprocessEdits>>,
     /// Names of the files that are being opened.
     pub opening: RwSignal<Vec<String>>,
     /// The last evaluation, running or ended.

@@ -2,7 +2,7 @@
 
 use super::{ModelId, SourceId};
 use crate::analysis::{Fraction, Interval};
-use crate::import::Preprocess;
+use crate::import::PreprocessEdits;
 use crate::quant::autopilot::{Recipe, Target};
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,8 @@ pub struct AutopilotOrder {
     pub measured_images: usize,
     /// Whether activations may have 16 bits, which costs no bytes of the file.
     pub wide_activations: bool,
-    /// How an image becomes a tensor; `None`: as read off the model.
-    pub preprocess: Option<Preprocess>,
+    /// What is set by hand of how an image becomes a tensor; the rest is as read off the model.
+    pub preprocess: Option<PreprocessEdits>,
 }
 
 /// A search, running or ended. With the final one the chosen model's file is in the blob.

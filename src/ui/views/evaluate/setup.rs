@@ -3,6 +3,7 @@
 use crate::export::Thresholds;
 use crate::ui::use_session;
 use crate::ui::views::Dot;
+use crate::ui::views::preprocess::PreprocessSentence;
 use crate::worker::{ModelId, ModelSummary, SourceKind};
 use leptos::prelude::*;
 
@@ -100,6 +101,7 @@ pub fn Setup(
             </label>
             <button type="button" class="primary" disabled=move || chosen_source().is_none() || chosen().is_empty() on:click=start>"Evaluate"</button>
         </div>
+        <PreprocessSentence models=Signal::derive(move || chosen().into_iter().map(|(model, _)| model).collect()) />
         {move || chosen_source().is_none().then(|| view! {
             <p class="hint">"Open a labelled data set: CIFAR-10 batches (binary or Python), an .npz with x and y, or a folder with one folder per class."</p>
         })}
