@@ -131,6 +131,7 @@ fn table(report: &AutopilotReport) {
             point.label
         ));
     }
+    report.outcome().iter().for_each(|outcome| print(outcome));
     for line in report.chosen.iter().flat_map(|chosen| &chosen.why) {
         print(line);
     }

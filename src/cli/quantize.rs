@@ -60,7 +60,7 @@ pub struct Quantize {
     #[arg(long)]
     limit: Option<usize>,
     /// N images of each class, chosen at random, instead of the first ones.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "limit")]
     per_class: Option<usize>,
     /// Seed of that choice.
     #[arg(long, default_value_t = 42)]

@@ -99,6 +99,9 @@ fn a_search_that_is_stopped_gives_the_best_so_far() {
     // Within the first stage: calibration takes 4 x 48 looks, the float model 48 + 200.
     let answer = ask_with(&mut service, Request::Autopilot(Box::new(order.clone())), &Patience::of(1200));
     let (Reply::Autopilot(report), Some(bytes)) = answer else { panic!("{:?}", answer.0) };
+    let outcome = report.outcome().unwrap();
+    let unmeasured = outcome.starts_with("Stopped; on the selection images the target is");
+    assert!(unmeasured && outcome.contains("Nothing was measured"), "{outcome}");
     let chosen = report.chosen.unwrap();
     assert!(chosen.stopped);
     assert_eq!(report.points[chosen.point].bytes, bytes.len());

@@ -38,6 +38,16 @@ pub enum QuantizeError {
         /// The input or weight without a scale.
         needs: String,
     },
+    /// A name that the user chose is not in the model.
+    #[error("the model has no {what} '{name}'; near are {}", if .near.is_empty() { "none".to_owned() } else { .near.join(", ") })]
+    Unknown {
+        /// "node" or "operator type".
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Names that there are, the nearest first.
+        near: Vec<String>,
+    },
     /// The types do not go together.
     #[error("{weights} weights with {activations} activations in the {format} format: {reason}")]
     Types {

@@ -79,6 +79,8 @@ pub struct Session {
     pub opening: RwSignal<Vec<String>>,
     /// The last evaluation, running or ended.
     pub evaluation: RwSignal<Option<EvaluationState>>,
+    /// Images of the next evaluation; `None`: all.
+    pub evaluation_images: RwSignal<Option<usize>>,
     /// What is to be quantized, and how.
     pub quantize_form: RwSignal<Form>,
     /// The model that was quantized here last.
@@ -118,6 +120,7 @@ impl Session {
             preprocess: RwSignal::default(),
             opening: RwSignal::default(),
             evaluation: RwSignal::default(),
+            evaluation_images: RwSignal::default(),
             quantize_form: RwSignal::default(),
             quantized: RwSignal::default(),
             bit_widths_form: RwSignal::default(),

@@ -55,6 +55,24 @@ pub struct AutopilotReport {
     pub chosen: Option<ChosenModel>,
 }
 
+impl AutopilotReport {
+    /// Whether the target is met, and on which images that is known; `None` while the search goes on. A search that was
+    /// stopped may have measured nothing on the measurement images.
+    pub fn outcome(&self) -> Option<String> {
+        let chosen = self.chosen.as_ref()?;
+        let measured = self.points.get(chosen.point).is_some_and(|point| point.measured.is_some());
+        let met = if chosen.target_met { "target is met" } else { "target is not met; this is the nearest" };
+        Some(match (chosen.stopped, measured) {
+            (false, true) => format!("The {met}."),
+            (true, true) => format!("Stopped; the {met}."),
+            (stopped, false) => {
+                let stopped = if stopped { "Stopped; on" } else { "On" };
+                format!("{stopped} the selection images the {met}. Nothing was measured on the measurement images.")
+            }
+        })
+    }
+}
+
 /// A candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutopilotPoint {

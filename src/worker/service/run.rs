@@ -392,3 +392,23 @@ fn random(model: &OpenModel, fact: &InputFact, seed: u64) -> Result<Tensor, Prob
     random_input(fact.dtype, &shape, seed, Distribution::for_input(is_image, fact.dtype))
         .map_err(|error| failed(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_batch_is_told_from_another_shape() {
+        let fact = |shape: &[Option<usize>]| InputFact {
+            name: "x".to_owned(),
+            dtype: DType::Float32,
+            ranked: true,
+            shape: shape.to_vec(),
+        };
+        let four = fact(&[Some(4), Some(32), Some(32), Some(3)]);
+        assert!(fixed_batch(&[1, 32, 32, 3], &four) && fixed_batch(&[32, 32, 3], &four));
+        assert!(!fixed_batch(&[1, 3, 32, 32], &four) && !fixed_batch(&[4, 32, 32, 3], &four));
+        assert!(!fixed_batch(&[1, 32, 32, 3], &fact(&[None, Some(32), Some(32), Some(1)])));
+        assert!(fixed_batch(&[1, 32, 32, 3], &fact(&[Some(4), None, None, Some(3)])));
+    }
+}

@@ -16,7 +16,7 @@ pub fn Setup(
     let session = use_session();
     let left_out = RwSignal::new(Vec::<(ModelId, bool)>::new());
     let source = RwSignal::new(None::<u32>);
-    let limit = RwSignal::new(None::<usize>);
+    let limit = session.evaluation_images;
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
     let sources = move || {
         session.workspace.with(|workspace| {
@@ -88,6 +88,7 @@ pub fn Setup(
             </select>
             <label class="inline">"images "
                 <input type="number" class="mono short" min="1" placeholder="all" aria-label="Number of images"
+                    prop:value=move || limit.get().map(|count| count.to_string()).unwrap_or_default()
                     on:change=move |event| limit.set(event_target_value(&event).trim().parse().ok().filter(|count| *count > 0)) />
             </label>
             <label class="inline">"flag a drop over "
