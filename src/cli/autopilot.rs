@@ -1,5 +1,6 @@
 //! `autopilot`: the best quantized model under a target.
 
+use super::images::ImageArguments;
 use super::job::TerminalJob;
 use super::{Ended, Outcome, files, print, print_json};
 use crate::problem::Problem;
@@ -18,6 +19,8 @@ pub struct Autopilot {
     /// Images that the reported accuracy is measured on; they choose nothing.
     #[arg(long)]
     eval: PathBuf,
+    #[command(flatten)]
+    images: ImageArguments,
     /// Most points of accuracy that may be lost against the float model.
     #[arg(long, default_value_t = 0.5)]
     max_drop: f64,
@@ -52,7 +55,8 @@ impl Autopilot {
         for path in paths {
             workspaces.push(files::open(&mut service, std::slice::from_ref(path), &job)?);
         }
-        let model = workspaces.first().and_then(|workspace| workspace.models.first()).map(|model| model.id);
+        let model = workspaces.first().and_then(|workspace| workspace.models.first());
+        let model = model.ok_or_else(|| vec![missing(Some(&self.model), "a float model")])?;
         let newest = |position: usize| -> Result<SourceSummary, Vec<Problem>> {
             let before = workspaces.get(position - 1).map_or(0, |workspace| workspace.sources.len());
             let sources = workspaces.get(position).map(|workspace| workspace.sources.as_slice()).unwrap_or_default();
@@ -60,8 +64,12 @@ impl Autopilot {
             found.cloned().ok_or_else(|| vec![missing(paths.get(position).copied(), "a data set")])
         };
         let (calibration, measurement) = (newest(1)?, newest(2)?);
+        for source in [&calibration, &measurement] {
+            self.images.say(std::slice::from_ref(model), source)?;
+        }
+        let preprocessing = model.preprocessing(self.images.edits().as_ref()).filter(|_| calibration.pictures);
         let order = AutopilotOrder {
-            model: model.ok_or_else(|| vec![missing(Some(&self.model), "a float model")])?,
+            model: model.id,
             calibration: calibration.id,
             measurement: measurement.id,
             target: Target { max_drop_points: self.max_drop, max_bytes: (self.max_kb.max(0.0) * 1000.0) as usize },
@@ -69,7 +77,7 @@ impl Autopilot {
             images: self.limit,
             measured_images: self.eval_limit.unwrap_or(usize::MAX),
             wide_activations: !self.no_16_bit,
-            preprocess: None,
+            preprocess: self.images.edits(),
         };
         let (reply, file) = files::ask(&mut service, Request::Autopilot(Box::new(order)), &job)?;
         job.finish();
@@ -79,7 +87,11 @@ impl Autopilot {
         files::write(&self.out, &bytes).map_err(|problem| vec![problem])?;
         let met = report.chosen.as_ref().is_some_and(|chosen| chosen.target_met);
         if json {
-            print_json(&serde_json::json!({ "out": self.out.display().to_string(), "report": report }))?;
+            print_json(&serde_json::json!({
+                "out": self.out.display().to_string(),
+                "preprocessing": preprocessing,
+                "report": report,
+            }))?;
         } else {
             table(&report);
             print(&format!("{} bytes in {}", bytes.len(), self.out.display()));
@@ -119,6 +131,7 @@ fn table(report: &AutopilotReport) {
             point.label
         ));
     }
+    report.outcome().iter().for_each(|outcome| print(outcome));
     for line in report.chosen.iter().flat_map(|chosen| &chosen.why) {
         print(line);
     }

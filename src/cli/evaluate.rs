@@ -1,10 +1,11 @@
 //! `evaluate`: accuracy of models on a data set, with all cores.
 
 use super::files::DataChoice;
+use super::images::ImageArguments;
 use super::job::TerminalJob;
 use super::run::SemanticsArgument;
 use super::{Ended, Outcome, files, print};
-use crate::analysis::{ItemScore, compare, evaluate, flips};
+use crate::analysis::{ItemScore, compare, evaluate};
 use crate::engine::Semantics;
 use crate::export::{
     EvaluatedModel, Thresholds, evaluation_csv, evaluation_html, evaluation_json, evaluation_markdown,
@@ -28,6 +29,8 @@ pub struct Evaluate {
     models: Vec<PathBuf>,
     #[command(flatten)]
     data: DataChoice,
+    #[command(flatten)]
+    images: ImageArguments,
     /// Only the first N items.
     #[arg(long)]
     limit: Option<usize>,
@@ -65,7 +68,10 @@ impl Evaluate {
         let missed = models.iter().any(|model| {
             let drop = model.comparison.as_ref().map_or(0.0, |comparison| -comparison.points);
             self.max_drop.is_some_and(|most| drop > most)
-                || self.min_accuracy.is_some_and(|least| 100.0 * model.evaluation.overall.accuracy < least)
+                || self
+                    .min_accuracy
+                    .zip(model.evaluation.overall.percent())
+                    .is_some_and(|(least, percent)| percent < least)
         });
         Ok(if missed { Ended::Missed } else { Ended::Well })
     }
@@ -84,6 +90,18 @@ impl Evaluate {
                 advice: "Leave --limit out, or give a larger one.".to_owned(),
             }]);
         }
+        if !source.labelled {
+            return Err(vec![Problem {
+                file: source.name.clone(),
+                place: "the labels of the items".to_owned(),
+                found: "none".to_owned(),
+                expected: "the true class of each item".to_owned(),
+                advice: "Give CIFAR-10 batches, an .npz with x and y, or a folder with one folder per class."
+                    .to_owned(),
+            }]);
+        }
+        self.images.say(&workspace.models, source)?;
+        let edits = self.images.edits();
         let names = source.class_names.clone().unwrap_or_default();
         // Every (model, first item) pair is a piece of work.
         let chunks = count.div_ceil(CHUNK);
@@ -113,7 +131,7 @@ impl Evaluate {
                     source: source.id,
                     first,
                     count: CHUNK.min(count - first),
-                    preprocess: None,
+                    preprocess: edits.clone(),
                     semantics: Semantics::from(self.semantics),
                 };
                 match files::ask(service, Request::Evaluate(order), &TerminalJob::silent()) {
@@ -161,10 +179,9 @@ impl Evaluate {
                 data: source.name.clone(),
                 backend: format!("quantscope {semantics}"),
                 size_bytes: model.size_bytes,
+                preprocessing: model.preprocessing(edits.as_ref()).filter(|_| source.pictures),
                 evaluation: evaluation.clone(),
-                comparison: (position > 0)
-                    .then(|| Some(compare(evaluations.first()?, evaluation, &flips(scores.first()?, own))))
-                    .flatten(),
+                comparison: (position > 0).then(|| compare(scores.first()?, own, &names)).flatten(),
             })
             .collect())
     }

@@ -13,6 +13,11 @@ pub fn internal(found: &str) -> Problem {
     crate::worker::service::internal_problem(found)
 }
 
+/// A line on standard error, which is no result.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// The file's bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     std::fs::read(path).map_err(|error| unreadable(path, &error))
@@ -112,13 +117,15 @@ pub struct DataChoice {
 }
 
 impl DataChoice {
-    /// The chosen data. `labelled` asks for a data set.
+    /// The chosen data. `labelled` asks for a data set, and takes one with labels before others.
     pub fn of<'a>(&self, workspace: &'a Workspace, labelled: bool) -> Result<&'a SourceSummary, Vec<Problem>> {
         let fits = |source: &&SourceSummary| {
             (!labelled || source.kind == SourceKind::Dataset)
                 && self.set.as_ref().is_none_or(|part| source.name.contains(part.as_str()))
         };
-        workspace.sources.iter().find(fits).ok_or_else(|| {
+        let fitting = || workspace.sources.iter().filter(fits);
+        let found = fitting().find(|source| !labelled || source.labelled).or_else(|| fitting().next());
+        found.ok_or_else(|| {
             let names: Vec<&str> = workspace.sources.iter().map(|source| source.name.as_str()).collect();
             let files: Vec<String> = self.data.iter().map(|path| path.display().to_string()).collect();
             vec![Problem {

@@ -8,6 +8,7 @@ mod convert;
 mod evaluate;
 mod extract;
 mod files;
+mod images;
 mod inspect;
 mod job;
 mod quantize;

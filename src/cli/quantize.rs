@@ -1,6 +1,7 @@
 //! `quantize`: a float model to a quantized one.
 
 use super::files::DataChoice;
+use super::images::ImageArguments;
 use super::job::TerminalJob;
 use super::{Ended, Outcome, files, print, print_json};
 use crate::analysis::Quality;
@@ -20,6 +21,8 @@ pub struct Quantize {
     model: PathBuf,
     #[command(flatten)]
     data: DataChoice,
+    #[command(flatten)]
+    image_settings: ImageArguments,
     /// Type of activations.
     #[arg(long, value_enum, default_value = "int8")]
     activations: TypeArgument,
@@ -57,7 +60,7 @@ pub struct Quantize {
     #[arg(long)]
     limit: Option<usize>,
     /// N images of each class, chosen at random, instead of the first ones.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "limit")]
     per_class: Option<usize>,
     /// Seed of that choice.
     #[arg(long, default_value_t = 42)]
@@ -155,6 +158,8 @@ impl Quantize {
         let [model, ..] = files::models(&workspace, std::slice::from_ref(&self.model))? else {
             return Err(vec![files::internal("a model is needed, and is not there")]);
         };
+        self.image_settings.say(std::slice::from_ref(model), source)?;
+        let preprocessing = model.preprocessing(self.image_settings.edits().as_ref()).filter(|_| source.pictures);
         let images = match self.per_class {
             Some(count) => CalibrationImages::PerClass { count, seed: self.seed },
             None => CalibrationImages::First(self.limit.unwrap_or(usize::MAX)),
@@ -163,7 +168,7 @@ impl Quantize {
             model: model.id,
             source: source.id,
             images,
-            preprocess: None,
+            preprocess: self.image_settings.edits(),
             calibration: self.method(),
             options: self.options(),
             preset: None,
@@ -190,6 +195,7 @@ impl Quantize {
                 "out": self.out.display().to_string(),
                 "size_bytes": bytes.len(),
                 "images": made.images,
+                "preprocessing": preprocessing,
                 "notes": made.notes,
                 "corrections": made.effects,
                 "corrections_measured_on": made.measured_on,

@@ -1,11 +1,14 @@
 //! `sqnr`: the error of every quantized tensor.
 
 use super::files::DataChoice;
+use super::images::ImageArguments;
 use super::job::TerminalJob;
 use super::{Ended, Outcome, files, print, print_json};
 use crate::quant::TensorKind;
 use crate::worker::service::Service;
-use crate::worker::{Images, PlaygroundAsk, PlaygroundReply, PlaygroundRequest, Reply, Request};
+use crate::worker::{
+    Images, InputChoice, PlaygroundAsk, PlaygroundReply, PlaygroundRequest, Reply, Request, RunOrder, Semantics,
+};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -20,6 +23,8 @@ pub struct Sqnr {
     quantized: PathBuf,
     #[command(flatten)]
     data: DataChoice,
+    #[command(flatten)]
+    images: ImageArguments,
     /// Only the first N of them.
     #[arg(long)]
     limit: Option<usize>,
@@ -46,6 +51,16 @@ impl Sqnr {
         let [_, model, ..] = files::models(&workspace, &models)? else {
             return Err(vec![files::internal("two models are needed, and are not there")]);
         };
+        self.images.say(&workspace.models, source)?;
+        if let Some(edits) = self.images.edits() {
+            // Measurements prepare images as the last run did.
+            let order = RunOrder {
+                input: InputChoice::Item { source: source.id, index: 0 },
+                preprocess: Some(edits),
+                semantics: Semantics::Simulate,
+            };
+            files::ask(&mut service, Request::Run(order), &job)?;
+        }
         let images = Images { source: Some(source.id), first: 0, count: self.limit.unwrap_or(source.count) };
         let ask = PlaygroundRequest { model: model.id, ask: PlaygroundAsk::LayerErrors(images) };
         let (reply, _) = files::ask(&mut service, Request::Playground(ask), &job)?;

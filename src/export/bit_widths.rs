@@ -1,5 +1,6 @@
 //! A bit-width grid as JSON.
 
+use super::ModelPreprocessing;
 use serde::Serialize;
 
 /// Version of the fields.
@@ -12,6 +13,8 @@ pub struct BitWidthsReport {
     pub model: String,
     /// Name of the data set.
     pub data: String,
+    /// How images became the model's input; null where it takes none.
+    pub preprocessing: Option<ModelPreprocessing>,
     /// "per tensor" or "per channel".
     pub weights: String,
     /// "symmetric" or "asymmetric".
@@ -65,6 +68,7 @@ mod tests {
     #[test]
     fn float_is_null() {
         let report = BitWidthsReport {
+            preprocessing: None,
             model: "m.onnx".into(),
             data: "d".into(),
             weights: "per tensor".into(),

@@ -19,13 +19,13 @@ pub use c_header::{CHeader, CHeaderError, c_header};
 pub use csv::{Cell, Table, TableError};
 pub use evaluation::{
     ClassReport, EVALUATION_SCHEMA_VERSION, EvaluatedModel, EvaluationReport, Thresholds, evaluation_csv,
-    evaluation_html, evaluation_json, evaluation_markdown, recommendation,
+    evaluation_html, evaluation_json, evaluation_markdown, p_text, percent_text, recommendation,
 };
 pub use npy::{Conversion, NpyError, NpyFile, npy};
 pub use npz::{Compression, NpzError, NpzFile, npz};
 pub use recorder::{RecordedModel, Recorder, recorder};
 pub use report::{
-    InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report, SCHEMA_VERSION,
-    UnmatchedTensor, ValueReport,
+    InputReport, ModelPreprocessing, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport,
+    Report, SCHEMA_VERSION, UnmatchedTensor, ValueReport,
 };
 pub use weights_npz::{WeightsError, weights, weights_npz};

@@ -81,6 +81,18 @@ pub struct Preprocessing {
     pub resize: String,
 }
 
+/// How images became the input of one model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelPreprocessing {
+    /// The settings.
+    #[serde(flatten)]
+    pub settings: Preprocessing,
+    /// Those that were set by hand; the others were read off the model.
+    pub given: Vec<String>,
+    /// All of it in words.
+    pub sentence: String,
+}
+
 /// One open variant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelReport {

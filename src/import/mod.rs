@@ -43,7 +43,9 @@ pub use limits::Limits;
 pub use names::class_names_from_metadata;
 pub use npy::read as read_npy;
 pub use open::{Opened, open};
-pub use preprocess::{Colour, Layout, PixelRange, Preprocess, PreprocessError, ReadOff, Resize, resize_bilinear};
+pub use preprocess::{
+    Colour, Layout, PixelRange, Preprocess, PreprocessEdits, PreprocessError, ReadOff, Resize, resize_bilinear,
+};
 pub use pytorch::{TorchFile, TorchKind, TorchOptions, TorchTensor, read_pytorch, weights_document};
 pub use random::{Distribution, RandomInputError, random_input};
 pub use safetensors::read_safetensors;

@@ -5,9 +5,11 @@ use crate::tensor::{DType, Tensor, TensorError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+mod edits;
 mod read_off;
 mod resize;
 
+pub use edits::PreprocessEdits;
 pub use read_off::ReadOff;
 pub use resize::resize_bilinear;
 
@@ -82,6 +84,8 @@ pub enum Resize {
 pub struct Preprocess {
     /// Where the channels stand.
     pub layout: Layout,
+    /// Whether the input's shape leaves that open: the layout is then a convention, and a user may turn it.
+    pub either_layout: bool,
     /// Order of the channels.
     pub colour: Colour,
     /// Range of the values.
@@ -109,6 +113,7 @@ impl Default for Preprocess {
     fn default() -> Self {
         Preprocess {
             layout: Layout::Nhwc,
+            either_layout: false,
             colour: Colour::Rgb,
             range: PixelRange::Raw255,
             mean: Vec::new(),

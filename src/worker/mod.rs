@@ -20,7 +20,7 @@ pub use crate::analysis::{
     Predictions, ScoreKind,
 };
 pub use crate::engine::Semantics;
-pub use crate::import::{Colour, ConvertOptions, Layout, PixelRange, Preprocess, Resize};
+pub use crate::import::{Colour, ConvertOptions, Layout, PixelRange, Preprocess, PreprocessEdits, Resize};
 pub use crate::quant::TensorKind;
 pub use crate::quant::autopilot::Target;
 pub use crate::quant::bit_widths::BITS;

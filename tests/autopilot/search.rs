@@ -55,7 +55,7 @@ fn a_small_search_on_the_sample() {
     // What is reported is what the file does.
     let measured = point.measured.unwrap();
     assert_eq!(measured.fraction.total, 200);
-    assert!(measured.interval.unwrap().low < measured.fraction.accuracy);
+    assert!(measured.interval.unwrap().low < measured.fraction.accuracy.unwrap());
     let found = evaluated(&mut service, "chosen.onnx", &bytes, order.measurement, 200);
     assert_eq!(measured.fraction.correct, found);
     // It is no worse than what plain MinMax gives, and nearer to the float model's output.
@@ -99,6 +99,9 @@ fn a_search_that_is_stopped_gives_the_best_so_far() {
     // Within the first stage: calibration takes 4 x 48 looks, the float model 48 + 200.
     let answer = ask_with(&mut service, Request::Autopilot(Box::new(order.clone())), &Patience::of(1200));
     let (Reply::Autopilot(report), Some(bytes)) = answer else { panic!("{:?}", answer.0) };
+    let outcome = report.outcome().unwrap();
+    let unmeasured = outcome.starts_with("Stopped; on the selection images the target is");
+    assert!(unmeasured && outcome.contains("Nothing was measured"), "{outcome}");
     let chosen = report.chosen.unwrap();
     assert!(chosen.stopped);
     assert_eq!(report.points[chosen.point].bytes, bytes.len());

@@ -106,6 +106,55 @@ fn what_cannot_be_evaluated_is_refused() {
 }
 
 #[test]
+fn preprocessing_is_told_and_can_be_set() {
+    let data = sample("street-digits.tar.gz");
+    let float = sample("street-digits.onnx");
+    let run = |more: &[&str]| {
+        let mut arguments = vec!["evaluate", &float, "--data", &data, "--set", "test", "--limit", "60", "--json"];
+        arguments.extend(more);
+        quantscope(&arguments)
+    };
+    let (own, other) = (run(&[]), run(&["--range", "-1..1", "--mean", "-0.5,0,0.5", "--std", "2"]));
+    let said = |error: &str| error.lines().find(|line| line.starts_with("images for ")).unwrap().to_owned();
+    assert!(said(&own.error).contains("; as read off the model. Input float32"), "{}", own.error);
+    assert!(
+        said(&other.error).contains("-1..1, mean -0.5 0 0.5, std 2")
+            && said(&other.error).contains("value range, mean, std as given"),
+        "{}",
+        other.error
+    );
+    let (own, other) = (own.json()[0].clone(), other.json()[0].clone());
+    assert_eq!(own["preprocessing"]["given"], json!([]));
+    let settings = &other["preprocessing"];
+    assert_eq!(settings["given"], json!(["value range", "mean", "std"]));
+    assert_eq!((&settings["range"], &settings["mean"]), (&json!([-1.0, 1.0]), &json!([-0.5, 0.0, 0.5])));
+    // Not told only: the network sees other values.
+    assert_ne!(own["cross_entropy"], other["cross_entropy"]);
+    // The shape decides the layout; what cannot be is told and does no harm.
+    let layout = own["preprocessing"]["layout"].as_str().unwrap().to_owned();
+    let turned = run(&["--layout", if layout == "nhwc" { "nchw" } else { "nhwc" }]);
+    assert!(turned.error.contains("It cannot be"), "{}", turned.error);
+    assert_eq!(turned.json()[0]["overall"], own["overall"]);
+    assert_eq!(run(&["--std", "0"]).code, 2);
+    run(&["--mean", "1,2"]).refused(&["mean has 2 values"]);
+}
+
+#[test]
+fn images_without_labels_are_refused() {
+    use quantscope::export::{Compression, npz};
+    use quantscope::tensor::Tensor;
+    let images = Tensor::from_vec(vec![2, 32, 32, 3], vec![7u8; 2 * 32 * 32 * 3]).unwrap();
+    let data = scratch("unlabelled.npz");
+    std::fs::write(&data, npz(&[("x", &images)], Compression::Stored).unwrap().bytes).unwrap();
+    let array = scratch("unlabelled.npy");
+    std::fs::write(&array, quantscope::export::npy(&images).unwrap().bytes).unwrap();
+    for data in [data, array] {
+        let refused = quantscope(&["evaluate", &sample("street-digits.onnx"), "--data", &data]);
+        refused.refused(&["labels", "folder with one folder per class"]);
+    }
+}
+
+#[test]
 fn the_reference_is_right_as_often_as_with_onnxruntime() {
     let Some(data) = reference("cifar10/test_batch_head.bin") else { return };
     let recorded = json_of(&reference("expected/accuracy_onnxruntime.json").unwrap());

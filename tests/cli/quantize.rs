@@ -157,3 +157,64 @@ fn what_cannot_be_quantized_is_refused() {
     let nowhere = scratch("no-folder/q.onnx");
     quantscope(&["quantize", &model, "--data", &data, "--limit", "1", "--out", &nowhere]).refused(&["no-folder"]);
 }
+
+#[test]
+fn names_that_the_model_has_not_are_refused() {
+    let (data, out) = (sample("street-digits.tar.gz"), scratch("names.onnx"));
+    let model = sample("street-digits.onnx");
+    let quantize = |more: &[&str]| {
+        let mut arguments = vec!["quantize", &model, "--data", &data, "--out", &out];
+        arguments.extend(more);
+        quantscope(&arguments)
+    };
+    quantize(&["--limit", "1", "--exclude", "nosuchnode"]).refused(&["no node 'nosuchnode'", "near are "]);
+    quantize(&["--limit", "1", "--op-types", "Convv"]).refused(&["no operator type 'Convv'; near are Conv"]);
+    assert!(!std::path::Path::new(&out).exists());
+    assert_eq!(quantize(&["--limit", "1", "--op-types", "Conv"]).code, 0);
+    assert_eq!(quantize(&["--limit", "4", "--per-class", "1"]).code, 2);
+}
+
+#[test]
+fn preprocessing_reaches_the_ranges_and_the_errors() {
+    let (data, model) = (sample("street-digits.tar.gz"), sample("street-digits.onnx"));
+    let made = |name: &str, more: &[&str]| {
+        let out = scratch(&format!("range-{name}.onnx"));
+        let mut arguments = vec!["quantize", &model, "--data", &data, "--limit", "4", "--out", &out, "--json"];
+        arguments.extend(more);
+        let shown = quantscope(&arguments).json();
+        (shown["preprocessing"]["given"].clone(), std::fs::read(out).unwrap())
+    };
+    let (own, other) = (made("own", &[]), made("raw", &["--range", "raw", "--mean", "7"]));
+    assert_eq!((own.0, other.0), (serde_json::json!([]), serde_json::json!(["value range", "mean"])));
+    assert!(own.1 != other.1);
+    let int8 = sample("street-digits-int8.onnx");
+    let errors = |more: &[&str]| {
+        let mut arguments =
+            vec!["sqnr", "--float", &model, "--quantized", &int8, "--data", &data, "--limit", "2", "--json"];
+        arguments.extend(more);
+        quantscope(&arguments).json()
+    };
+    assert_ne!(errors(&[]), errors(&["--mean", "7"]));
+}
+
+#[test]
+fn an_input_that_stays_float_is_told() {
+    let (data, out) = (sample("street-digits.tar.gz"), scratch("float-input.onnx"));
+    let model = sample("street-digits.onnx");
+    let arguments = [
+        "quantize",
+        &model,
+        "--data",
+        &data,
+        "--limit",
+        "2",
+        "--out",
+        &out,
+        "--integer-io",
+        "--op-types",
+        "MatMul",
+        "--json",
+    ];
+    let notes = quantscope(&arguments).json()["notes"].to_string();
+    assert!(notes.contains("stays float32: not every node that reads it is quantized"), "{notes}");
+}

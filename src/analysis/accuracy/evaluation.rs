@@ -11,14 +11,19 @@ pub struct Fraction {
     pub correct: u64,
     /// Items looked at.
     pub total: u64,
-    /// Their quotient, 0 to 1; 0 without items.
-    pub accuracy: f64,
+    /// Their quotient, 0 to 1; `None` without items.
+    pub accuracy: Option<f64>,
 }
 
 impl Fraction {
     /// `correct` of `total`.
     pub fn new(correct: u64, total: u64) -> Self {
-        Fraction { correct, total, accuracy: if total == 0 { 0.0 } else { correct as f64 / total as f64 } }
+        Fraction { correct, total, accuracy: (total > 0).then(|| correct as f64 / total as f64) }
+    }
+
+    /// The accuracy in percent.
+    pub fn percent(&self) -> Option<f64> {
+        self.accuracy.map(|accuracy| 100.0 * accuracy)
     }
 }
 
@@ -54,8 +59,17 @@ pub struct Evaluation {
 
 /// Sums up the scores of one classifier. Classes are as many as names, labels and predictions ask for.
 pub fn evaluate(scores: &[ItemScore], class_names: &[String]) -> Evaluation {
+    evaluate_classes(scores, class_names, class_count(scores, class_names))
+}
+
+/// How many classes names, labels and predictions ask for.
+pub(super) fn class_count(scores: &[ItemScore], class_names: &[String]) -> usize {
     let highest = scores.iter().flat_map(|score| [Some(score.best), score.label]).flatten().max();
-    let classes = class_names.len().max(highest.map_or(0, |highest| highest as usize + 1));
+    class_names.len().max(highest.map_or(0, |highest| highest as usize + 1))
+}
+
+/// [`evaluate`] for a number of classes.
+pub(super) fn evaluate_classes(scores: &[ItemScore], class_names: &[String], classes: usize) -> Evaluation {
     let mut confusion = vec![0u64; classes * classes];
     let labelled: Vec<(&ItemScore, u32)> = scores.iter().filter_map(|score| Some((score, score.label?))).collect();
     for (score, label) in &labelled {
@@ -110,5 +124,6 @@ mod tests {
     fn nothing_to_count() {
         let found = evaluate(&[], &[]);
         assert_eq!((found.overall, found.interval, found.cross_entropy), (Fraction::new(0, 0), None, None));
+        assert_eq!((found.overall.accuracy, found.overall.percent()), (None, None));
     }
 }

@@ -41,7 +41,7 @@ pub fn evaluation_csv(models: &[EvaluatedModel]) -> Result<Table, TableError> {
         let comparison = model.comparison.as_ref();
         row("all", evaluation.overall, comparison.map(|comparison| comparison.points));
         for (at, class) in evaluation.per_class.iter().enumerate() {
-            let change = comparison.and_then(|comparison| Some(comparison.per_class.get(at)?.points));
+            let change = comparison.and_then(|comparison| comparison.per_class.get(at)?.points);
             row(&class.class_name, class.fraction, change);
         }
     }

@@ -1,7 +1,7 @@
 //! The report as one page that needs nothing else: figures, bars and confusion matrices.
 
 use super::markdown::kilobytes;
-use super::{EvaluatedModel, Thresholds, recommendation};
+use super::{EvaluatedModel, Thresholds, p_text, percent_text, recommendation};
 use std::fmt::Write;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b2430;background:#fff}\
@@ -53,17 +53,17 @@ fn overall_row(page: &mut String, model: &EvaluatedModel) {
         .interval
         .map_or_else(String::new, |interval| format!("{:.2} to {:.2} %", 100.0 * interval.low, 100.0 * interval.high));
     let (change, p) = model.comparison.as_ref().map_or((String::new(), String::new()), |comparison| {
-        (format!("{:+.2}", comparison.points), format!("{:.3}", comparison.mcnemar.p_value))
+        (format!("{:+.2}", comparison.points), escaped(&p_text(comparison.mcnemar.p_value)))
     });
     let _ = write!(
         page,
-        "<tr><td>{}<td>{}<td>{}<td>{} of {}<td>{:.2} %<td>{interval}<td>{change}<td>{p}</tr>",
+        "<tr><td>{}<td>{}<td>{}<td>{} of {}<td>{}<td>{interval}<td>{change}<td>{p}</tr>",
         escaped(&model.model),
         escaped(&model.backend),
         kilobytes(model.size_bytes),
         overall.correct,
         overall.total,
-        100.0 * overall.accuracy,
+        percent_text(&overall),
     );
 }
 
@@ -76,15 +76,15 @@ fn classes(page: &mut String, models: &[EvaluatedModel]) {
             let change = model
                 .comparison
                 .as_ref()
-                .and_then(|comparison| comparison.per_class.get(at))
-                .map_or_else(String::new, |change| format!("{:+.2}", change.points));
+                .and_then(|comparison| comparison.per_class.get(at)?.points)
+                .map_or_else(String::new, |points| format!("{points:+.2}"));
             let _ = write!(
                 page,
-                "<tr><td>{}<td>{}<td><span class=\"bar\" style=\"width:{:.2}rem\"></span> {:.2} %<td>{} of {}<td>{change}</tr>",
+                "<tr><td>{}<td>{}<td><span class=\"bar\" style=\"width:{:.2}rem\"></span> {}<td>{} of {}<td>{change}</tr>",
                 escaped(&class.class_name),
                 escaped(&model.model),
-                8.0 * own.fraction.accuracy,
-                100.0 * own.fraction.accuracy,
+                8.0 * own.fraction.accuracy.unwrap_or(0.0),
+                percent_text(&own.fraction),
                 own.fraction.correct,
                 own.fraction.total,
             );

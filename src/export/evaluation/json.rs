@@ -2,6 +2,7 @@
 
 use super::{EVALUATION_SCHEMA_VERSION, EvaluatedModel};
 use crate::analysis::{Comparison, Fraction, Interval};
+use crate::export::ModelPreprocessing;
 use serde::{Deserialize, Serialize};
 
 /// A model's object.
@@ -17,6 +18,9 @@ pub struct EvaluationReport {
     pub data: String,
     /// Size of the model's file.
     pub size_bytes: u64,
+    /// How images became the model's input; null where it takes none.
+    #[serde(default)]
+    pub preprocessing: Option<ModelPreprocessing>,
     /// Over all items; accuracies are 0 to 1.
     pub overall: Fraction,
     /// 95 % Wilson interval of the accuracy.
@@ -29,7 +33,8 @@ pub struct EvaluationReport {
     pub per_class: Vec<ClassReport>,
     /// Rows true classes, columns predicted ones.
     pub confusion: Vec<Vec<u64>>,
-    /// Against the first model of the report.
+    /// Against the first model of the report, on the items that both have seen; null for the first, and where there
+    /// are none.
     pub comparison: Option<Comparison>,
 }
 
@@ -42,8 +47,8 @@ pub struct ClassReport {
     pub correct: u64,
     /// Its items.
     pub total: u64,
-    /// Their quotient, 0 to 1.
-    pub accuracy: f64,
+    /// Their quotient, 0 to 1; null without items.
+    pub accuracy: Option<f64>,
 }
 
 impl From<&EvaluatedModel> for EvaluationReport {
@@ -62,6 +67,7 @@ impl From<&EvaluatedModel> for EvaluationReport {
             model: model.model.clone(),
             data: model.data.clone(),
             size_bytes: model.size_bytes,
+            preprocessing: model.preprocessing.clone(),
             overall: evaluation.overall,
             interval_95: evaluation.interval,
             top_k: evaluation.top_k.clone(),

@@ -1,6 +1,6 @@
 //! The report as Markdown.
 
-use super::{EvaluatedModel, Thresholds, recommendation};
+use super::{EvaluatedModel, Thresholds, p_text, percent_text, recommendation};
 use std::fmt::Write;
 
 /// A table of the models, one of the classes, what is flagged, and the recommendation.
@@ -21,16 +21,16 @@ pub fn evaluation_markdown(models: &[EvaluatedModel], thresholds: &Thresholds) -
             format!("{:.2} to {:.2} %", 100.0 * interval.low, 100.0 * interval.high)
         });
         let (change, p) = model.comparison.as_ref().map_or((String::new(), String::new()), |comparison| {
-            (format!("{:+.2}", comparison.points), format!("{:.3}", comparison.mcnemar.p_value))
+            (format!("{:+.2}", comparison.points), p_text(comparison.mcnemar.p_value))
         });
         line(format!(
-            "| {} | {} | {} | {} of {} | {:.2} % | {interval} | {change} | {p} |",
+            "| {} | {} | {} | {} of {} | {} | {interval} | {change} | {p} |",
             escaped(&model.model),
             model.backend,
             kilobytes(model.size_bytes),
             overall.correct,
             overall.total,
-            100.0 * overall.accuracy,
+            percent_text(&overall),
         ));
     }
     if let Some(first) = models.first() {
@@ -47,8 +47,8 @@ pub fn evaluation_markdown(models: &[EvaluatedModel], thresholds: &Thresholds) -
             for model in models {
                 let cell = model.evaluation.per_class.get(at).map_or_else(String::new, |class| {
                     format!(
-                        "{:.2} % ({} of {})",
-                        100.0 * class.fraction.accuracy,
+                        "{} ({} of {})",
+                        percent_text(&class.fraction),
                         class.fraction.correct,
                         class.fraction.total
                     )

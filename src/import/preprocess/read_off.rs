@@ -54,7 +54,18 @@ impl Preprocess {
         };
         let channels = channels.unwrap_or(3);
         let colour = if channels == 1 { Colour::Gray } else { Colour::Rgb };
-        let mut found = Preprocess { layout, colour, height, width, channels, dtype, batch, ..Preprocess::default() };
+        let either_layout = sample.iter().all(Option::is_none) || (is_channels(a) && is_channels(c));
+        let mut found = Preprocess {
+            layout,
+            either_layout,
+            colour,
+            height,
+            width,
+            channels,
+            dtype,
+            batch,
+            ..Preprocess::default()
+        };
         let assumed = found.assume_range();
         let stated = found.read_metadata(metadata);
         let range = match stated.is_empty() {
@@ -129,9 +140,12 @@ impl Preprocess {
     }
 }
 
+fn is_channels(dim: Option<usize>) -> bool {
+    matches!(dim, Some(1 | 3 | 4))
+}
+
 /// The layout of a sample's three dims, and why.
 fn layout_of([a, b, c]: [Option<usize>; 3], batch: bool) -> Option<(Layout, &'static str)> {
-    let is_channels = |dim: Option<usize>| matches!(dim, Some(1 | 3 | 4));
     match (is_channels(a), is_channels(c)) {
         (false, true) => Some((Layout::Nhwc, "the last dim is the channels")),
         (true, false) => Some((Layout::Nchw, "the first dim of an image is the channels")),

@@ -54,6 +54,16 @@ pub enum QuantizeError {
         /// The first that has them.
         needed: i64,
     },
+    /// A name that the user chose is not in the model.
+    #[error("the model has no {what} '{name}'; near are {}", if .near.is_empty() { "none".to_owned() } else { .near.join(", ") })]
+    Unknown {
+        /// "node" or "operator type".
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Names that there are, the nearest first.
+        near: Vec<String>,
+    },
     /// The types do not go together.
     #[error("{weights} weights with {activations} activations in the {format} format: {reason}")]
     Types {

@@ -74,6 +74,21 @@ pub fn with_integer_io(document: &Document) -> Result<(Document, Vec<IntegerPort
     }
 }
 
+/// Inputs and outputs that are still of floats, each in words with its reason.
+pub fn float_ports(document: &Document) -> Vec<String> {
+    let facts = Facts::of(document);
+    let floats = |name: &str| facts.dtype(name).filter(|dtype| dtype.is_float());
+    let inputs = document.inputs().filter_map(|input| {
+        let dtype = floats(input.name())?;
+        Some(format!("input {} stays {dtype}: not every node that reads it is quantized", input.name()))
+    });
+    let outputs = document.graph().output.iter().filter_map(|output| {
+        let dtype = floats(output.name())?;
+        Some(format!("output {} stays {dtype}: the node that gives it is not quantized", output.name()))
+    });
+    inputs.chain(outputs).collect()
+}
+
 /// What the outside has to know of a port, from the node that is taken out; `None` without one constant scale.
 fn port(document: &Document, facts: &Facts, node: &NodeProto, name: &str, stored: &str) -> Option<IntegerPort> {
     let scale = document.constant(node.input_name(1)?)?.ok()?.to_f32().ok()?;
@@ -160,6 +175,7 @@ mod tests {
         let facts = Facts::of(&integer);
         assert_eq!((facts.dtype("x"), facts.dtype("y")), (Some(DType::Int8), Some(DType::Int8)));
         assert_eq!(ports.len(), 2);
+        assert_eq!(float_ports(&integer), Vec::<String>::new());
         assert_eq!((ports[0].scale, ports[0].zero_point), (0.5, -3));
         assert!(integer.graph().initializer.is_empty());
     }
@@ -173,5 +189,7 @@ mod tests {
         ]);
         let (same, ports) = with_integer_io(&document).unwrap();
         assert_eq!((same.graph().node.len(), ports.len()), (3, 0));
+        let told = float_ports(&same);
+        assert!(told.len() == 2 && told[0].contains("input x stays float32"), "{told:?}");
     }
 }

@@ -3,10 +3,11 @@
 use super::evaluate::POOL_JOB;
 use super::quantize::Form;
 use super::{JobStatus, Session};
+use crate::export::ModelPreprocessing;
 use crate::platform;
 use crate::worker::{
-    ActivationRanges, BITS, BitWidthsOrder, BitWidthsSetting, Client, FirstImages, Member, ModelSummary, Preprocess,
-    Reply, Request, SourceKind, SourceSummary, Workspace,
+    ActivationRanges, BITS, BitWidthsOrder, BitWidthsSetting, Client, FirstImages, Member, ModelSummary,
+    PreprocessEdits, Reply, Request, SourceKind, SourceSummary, Workspace,
 };
 use futures::future::join_all;
 use leptos::prelude::*;
@@ -118,6 +119,8 @@ pub struct Grid {
     pub source: SourceSummary,
     /// The calibration data, where it is needed.
     pub calibration: Option<SourceSummary>,
+    /// How images become the model's input.
+    pub preprocessing: Option<ModelPreprocessing>,
     /// Images of each cell.
     pub images: usize,
     /// Bits of rows (weights) and columns (activations); `None` is float.
@@ -193,7 +196,9 @@ impl Session {
         });
         let Some((model, source, calibration)) = chosen else { return };
         let bits: Vec<Option<u8>> = BITS.into_iter().map(Some).chain([None]).collect();
+        let preprocess = self.preprocess.get_untracked();
         let grid = Grid {
+            preprocessing: model.preprocessing(preprocess.as_ref()).filter(|_| source.pictures),
             images: form.images.unwrap_or(usize::MAX).min(source.count),
             cells: vec![Counted::default(); bits.len() * bits.len()],
             form,
@@ -218,7 +223,6 @@ impl Session {
         let stop = work.clone();
         self.evaluation_stop.set_value(Some(Rc::new(move || stop.stop())));
         self.show_grid(&work);
-        let preprocess = self.preprocess.get_untracked();
         spawn_local(async move {
             let wanted = platform::core_count().clamp(1, MOST_WORKERS);
             let batches = self.opened.get_value();
@@ -249,7 +253,7 @@ impl Session {
     }
 
     /// Takes pieces until there are none left.
-    async fn fill(self, work: &Rc<Work>, member: &Member, preprocess: Option<Preprocess>) {
+    async fn fill(self, work: &Rc<Work>, member: &Member, preprocess: Option<PreprocessEdits>) {
         let Some(setting) = work.setting(member, preprocess) else {
             work.stopped.set(true);
             let advice = "Only models and data that were opened from files can be measured.";
@@ -314,7 +318,7 @@ impl Session {
 
 impl Work {
     /// The setting under the numbers that model and data have in a worker.
-    fn setting(&self, member: &Member, preprocess: Option<Preprocess>) -> Option<BitWidthsSetting> {
+    fn setting(&self, member: &Member, preprocess: Option<PreprocessEdits>) -> Option<BitWidthsSetting> {
         let grid = self.grid.borrow();
         let images = match &grid.calibration {
             Some(source) => Some(FirstImages { source: member.source(source)?, count: grid.form.calibration_images }),

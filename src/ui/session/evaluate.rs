@@ -1,8 +1,8 @@
 //! Evaluating models on a data set, with a pool of workers.
 
 use super::{JobStatus, Session, View};
-use crate::analysis::{ItemScore, compare, evaluate, flips};
-use crate::export::EvaluatedModel;
+use crate::analysis::{ItemScore, compare, evaluate};
+use crate::export::{EvaluatedModel, ModelPreprocessing};
 use crate::platform;
 use crate::worker::{
     EvaluateOrder, InputChoice, Member, ModelId, ModelSummary, PlaygroundAsk, PlaygroundRequest, Reply, Request,
@@ -32,6 +32,8 @@ pub struct ModelScores {
     pub model: ModelSummary,
     /// The edits of its table, where it is evaluated with them.
     pub edits: Option<String>,
+    /// How images become its input.
+    pub preprocessing: Option<ModelPreprocessing>,
     /// Its scores so far, by item.
     pub scores: Vec<ItemScore>,
 }
@@ -69,12 +71,10 @@ impl EvaluationState {
                 data: self.source.name.clone(),
                 backend: format!("quantscope {semantics}"),
                 size_bytes: own.model.size_bytes,
+                preprocessing: own.preprocessing.clone(),
                 evaluation: evaluation.clone(),
                 comparison: (position > 0)
-                    .then(|| {
-                        let found = flips(&self.models.first()?.scores, &own.scores);
-                        Some(compare(evaluations.first()?, evaluation, &found))
-                    })
+                    .then(|| compare(&self.models.first()?.scores, &own.scores, &names))
                     .flatten(),
             })
             .collect()
@@ -97,6 +97,7 @@ impl Session {
     /// Evaluates models on the first `limit` items of a data set; the first model is the others' baseline.
     /// `true` beside a model: as it is edited.
     pub fn evaluate(self, models: &[(ModelId, bool)], source: SourceId, limit: Option<usize>) {
+        let preprocess = self.preprocess.get_untracked();
         let chosen = self.workspace.with_untracked(|workspace| {
             let source = workspace.sources.iter().find(|open| open.id == source)?.clone();
             let models = models.iter().filter_map(|(id, edited)| {
@@ -106,9 +107,11 @@ impl Session {
                     model.name += " (edited)";
                     model.file += " (edited)";
                 }
-                Some(ModelScores { model, edits, scores: Vec::new() })
+                let preprocessing = model.preprocessing(preprocess.as_ref()).filter(|_| source.pictures);
+                Some(ModelScores { model, edits, preprocessing, scores: Vec::new() })
             });
-            Some((source, models.collect::<Vec<_>>()))
+            let models = models.collect::<Vec<_>>();
+            Some((source, models))
         });
         let Some((source, models)) = chosen.filter(|(_, models)| !models.is_empty()) else { return };
         let count = limit.unwrap_or(usize::MAX).min(source.count);
@@ -132,7 +135,6 @@ impl Session {
         self.stop_evaluation();
         self.evaluation_stop.set_value(Some(stopper(&work)));
         self.show_evaluation(&work);
-        let preprocess = self.preprocess.get_untracked();
         spawn_local(async move {
             let wanted = platform::core_count().clamp(1, MOST_WORKERS);
             let batches = self.opened.get_value();
@@ -199,7 +201,7 @@ impl Session {
     }
 
     /// Takes pieces until there are none left.
-    async fn work(self, work: &Rc<Work>, member: &Member, preprocess: Option<crate::worker::Preprocess>) {
+    async fn work(self, work: &Rc<Work>, member: &Member, preprocess: Option<crate::worker::PreprocessEdits>) {
         if let Err(problem) = edit_tables(work, member).await {
             work.stopped.set(true);
             return self.say("the edited model", &problem, "its table with the edits", "Evaluate again.");

@@ -17,7 +17,7 @@ pub use selection::{Selection, View};
 
 use crate::platform::PickedFile;
 use crate::problem::Problem;
-use crate::worker::{Client, InputChoice, Preprocess, RunResult, Semantics, Workspace};
+use crate::worker::{Client, InputChoice, PreprocessEdits, RunResult, Semantics, Workspace};
 use bit_widths::{BitWidthsForm, Grid};
 use leptos::prelude::*;
 use playground::Playground;
@@ -73,12 +73,14 @@ pub struct Session {
     pub run_revision: RwSignal<u32>,
     /// How quantized operators are computed.
     pub semantics: RwSignal<Semantics>,
-    /// Preprocessing set by the user; `None`: as read off each model.
-    pub preprocess: RwSignal<Option<Preprocess>>,
+    /// What the user has set of the preprocessing; the rest is as read off each model.
+    pub preprocess: RwSignal<Option<PreprocessEdits>>,
     /// Names of the files that are being opened.
     pub opening: RwSignal<Vec<String>>,
     /// The last evaluation, running or ended.
     pub evaluation: RwSignal<Option<EvaluationState>>,
+    /// Images of the next evaluation; `None`: all.
+    pub evaluation_images: RwSignal<Option<usize>>,
     /// What is to be quantized, and how.
     pub quantize_form: RwSignal<Form>,
     /// The model that was quantized here last.
@@ -118,6 +120,7 @@ impl Session {
             preprocess: RwSignal::default(),
             opening: RwSignal::default(),
             evaluation: RwSignal::default(),
+            evaluation_images: RwSignal::default(),
             quantize_form: RwSignal::default(),
             quantized: RwSignal::default(),
             bit_widths_form: RwSignal::default(),

@@ -2,7 +2,7 @@
 
 use super::{ModelId, SourceId};
 use crate::analysis::{Fraction, Interval};
-use crate::import::Preprocess;
+use crate::import::PreprocessEdits;
 use crate::quant::autopilot::{Recipe, Target};
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,8 @@ pub struct AutopilotOrder {
     pub measured_images: usize,
     /// Whether activations may have 16 bits, which costs no bytes of the file.
     pub wide_activations: bool,
-    /// How an image becomes a tensor; `None`: as read off the model.
-    pub preprocess: Option<Preprocess>,
+    /// What is set by hand of how an image becomes a tensor; the rest is as read off the model.
+    pub preprocess: Option<PreprocessEdits>,
 }
 
 /// A search, running or ended. With the final one the chosen model's file is in the blob.
@@ -53,6 +53,24 @@ pub struct AutopilotReport {
     pub points: Vec<AutopilotPoint>,
     /// The chosen model; `None` while the search goes on.
     pub chosen: Option<ChosenModel>,
+}
+
+impl AutopilotReport {
+    /// Whether the target is met, and on which images that is known; `None` while the search goes on. A search that was
+    /// stopped may have measured nothing on the measurement images.
+    pub fn outcome(&self) -> Option<String> {
+        let chosen = self.chosen.as_ref()?;
+        let measured = self.points.get(chosen.point).is_some_and(|point| point.measured.is_some());
+        let met = if chosen.target_met { "target is met" } else { "target is not met; this is the nearest" };
+        Some(match (chosen.stopped, measured) {
+            (false, true) => format!("The {met}."),
+            (true, true) => format!("Stopped; the {met}."),
+            (stopped, false) => {
+                let stopped = if stopped { "Stopped; on" } else { "On" };
+                format!("{stopped} the selection images the {met}. Nothing was measured on the measurement images.")
+            }
+        })
+    }
 }
 
 /// A candidate.

@@ -1,7 +1,7 @@
 //! The bit-width study: right answers for each number of bits of weights and activations.
 
 use super::{ModelId, SourceId};
-use crate::import::Preprocess;
+use crate::import::PreprocessEdits;
 use serde::{Deserialize, Serialize};
 
 /// Everything but the numbers of bits.
@@ -11,8 +11,8 @@ pub struct BitWidthsSetting {
     pub model: ModelId,
     /// The labelled data set.
     pub source: SourceId,
-    /// How an image becomes a tensor; `None`: as read off the model.
-    pub preprocess: Option<Preprocess>,
+    /// What is set by hand of how an image becomes a tensor; the rest is as read off the model.
+    pub preprocess: Option<PreprocessEdits>,
     /// A scale for each output channel of a weight, instead of one.
     pub per_channel: bool,
     /// Signed activations with zero point 0, instead of unsigned ones with a zero point.

@@ -3,7 +3,7 @@
 use super::{ModelId, SourceId};
 use crate::analysis::ItemScore;
 use crate::engine::Semantics;
-use crate::import::Preprocess;
+use crate::import::PreprocessEdits;
 use serde::{Deserialize, Serialize};
 
 /// Runs a classifier on some items of a data set. A whole evaluation is many of these, spread over workers.
@@ -19,8 +19,8 @@ pub struct EvaluateOrder {
     pub first: usize,
     /// How many items, at most what is there.
     pub count: usize,
-    /// How an image becomes a tensor; `None`: as read off the model.
-    pub preprocess: Option<Preprocess>,
+    /// What is set by hand of how an image becomes a tensor; the rest is as read off the model.
+    pub preprocess: Option<PreprocessEdits>,
     /// How quantized operators are computed.
     pub semantics: Semantics,
 }

@@ -5,6 +5,7 @@ mod bit_widths;
 mod convert;
 mod evaluate;
 mod playground;
+mod preprocess;
 mod quantize;
 
 pub use autopilot::*;
@@ -12,11 +13,12 @@ pub use bit_widths::*;
 pub use convert::*;
 pub use evaluate::*;
 pub use playground::*;
+pub use preprocess::preprocessing;
 pub use quantize::*;
 
 use crate::analysis::{ActivationView, Histogram, Inside, ParameterSummary, Predictions, Stats};
 use crate::engine::{Semantics, UnsupportedNode};
-use crate::import::Preprocess;
+use crate::import::{Preprocess, PreprocessEdits};
 use crate::problem::Problem;
 use crate::quant::QuantizedTensor;
 use crate::tensor::DType;
@@ -293,6 +295,8 @@ pub struct SourceSummary {
     pub count: usize,
     /// "32 x 32 x 3 uint8".
     pub shape: String,
+    /// Whether items are pictures, which become a model's input by its preprocessing.
+    pub pictures: bool,
     /// Class names, where known.
     pub class_names: Option<Vec<String>>,
     /// Whether there is a label per item.
@@ -465,8 +469,8 @@ pub enum InputChoice {
 pub struct RunOrder {
     /// The input.
     pub input: InputChoice,
-    /// How an image becomes a tensor; `None`: as read off each model.
-    pub preprocess: Option<Preprocess>,
+    /// What is set by hand of how an image becomes a tensor; the rest is as read off each model.
+    pub preprocess: Option<PreprocessEdits>,
     /// How quantized operators are computed.
     pub semantics: Semantics,
 }

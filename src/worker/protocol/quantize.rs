@@ -2,7 +2,7 @@
 
 use super::{ModelId, SourceId};
 use crate::analysis::Quality;
-use crate::import::Preprocess;
+use crate::import::PreprocessEdits;
 use crate::quant::calibrate::CalibrationMethod;
 use crate::quant::quantizer::{CorrectionStep, Corrections, QuantizeOptions};
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,8 @@ pub struct QuantizeOrder {
     pub source: SourceId,
     /// Which of them.
     pub images: CalibrationImages,
-    /// How an image becomes a tensor; `None`: as read off the model.
-    pub preprocess: Option<Preprocess>,
+    /// What is set by hand of how an image becomes a tensor; the rest is as read off the model.
+    pub preprocess: Option<PreprocessEdits>,
     /// How ranges are found from the values.
     pub calibration: CalibrationMethod,
     /// Everything else.

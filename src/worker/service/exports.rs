@@ -3,14 +3,12 @@
 use super::model::OpenModel;
 use super::{Answered, Failure, Job, Service, internal_problem};
 use crate::export::{
-    Compression, InputReport, ModelReport, OpsetReport, PredictionReport, Preprocessing, QuantizationReport, Report,
-    ValueReport, npz,
+    Compression, InputReport, ModelReport, OpsetReport, PredictionReport, QuantizationReport, Report, ValueReport, npz,
 };
-use crate::import::{Preprocess, Resize};
 use crate::problem::Problem;
 use crate::quant::{Granularity, Parameters, QuantizedTensor};
 use crate::tensor::Tensor;
-use crate::worker::protocol::{ModelId, PortSummary, Reply, RunResult};
+use crate::worker::protocol::{ModelId, PortSummary, Reply, RunResult, preprocessing};
 
 impl Service {
     /// .npz of every tensor of a model's last run, its input first, under the ONNX value names.
@@ -56,31 +54,14 @@ impl Service {
 }
 
 fn input(run: &RunResult, models: &[OpenModel]) -> InputReport {
-    let read_off = models.iter().find_map(|model| model.summary.preprocess.as_ref().map(|(preprocess, _)| preprocess));
-    let preprocess = run.order.preprocess.as_ref().or(read_off);
+    let edits = run.order.preprocess.as_ref();
+    let preprocess = models.iter().find_map(|model| model.summary.preprocessed(edits));
     let name = |label: u32| run.class_names.as_ref().and_then(|names| names.get(label as usize).cloned());
     InputReport {
         source: run.input.clone(),
-        preprocessing: preprocess.map_or_else(Preprocessing::default, preprocessing),
+        preprocessing: preprocess.as_ref().map(preprocessing).unwrap_or_default(),
         label: run.label.map(|label| label as usize),
         label_name: run.label.and_then(name),
-    }
-}
-
-/// The settings in words and numbers; the range is what a pixel of 0 and one of 255 become before mean and std.
-fn preprocessing(preprocess: &Preprocess) -> Preprocessing {
-    Preprocessing {
-        layout: format!("{:?}", preprocess.layout).to_lowercase(),
-        channel_order: format!("{:?}", preprocess.colour).to_lowercase(),
-        range: [preprocess.range.map(0), preprocess.range.map(255)],
-        mean: preprocess.mean.clone(),
-        std: preprocess.std.clone(),
-        resize: match preprocess.resize {
-            Resize::None => "none".to_owned(),
-            Resize::Stretch => "bilinear, stretched".to_owned(),
-            Resize::Crop { shorter_px: None } => "bilinear, middle cut out".to_owned(),
-            Resize::Crop { shorter_px: Some(shorter_px) } => format!("bilinear to {shorter_px}, middle cut out"),
-        },
     }
 }
 

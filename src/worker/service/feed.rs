@@ -4,7 +4,7 @@ use super::model::OpenModel;
 use super::source::OpenSource;
 use super::{Failure, Job, Service};
 use crate::engine::{InputFact, Observe, Plan, PlanOptions, Semantics, Team};
-use crate::import::Preprocess;
+use crate::import::PreprocessEdits;
 use crate::onnx::Document;
 use crate::problem::Problem;
 use crate::quant::calibrate::{CalibrationMethod, RangeCollector};
@@ -20,8 +20,8 @@ pub struct Feed<'a> {
     pub service: &'a Service,
     pub model: &'a OpenModel,
     pub source: &'a OpenSource,
-    /// How an image becomes a tensor; `None`: as read off the model.
-    pub preprocess: Option<Preprocess>,
+    /// What is set by hand of how an image becomes a tensor; the rest is as read off the model.
+    pub preprocess: Option<PreprocessEdits>,
 }
 
 impl Feed<'_> {

@@ -8,7 +8,8 @@ use crate::onnx::Document;
 use crate::problem::Problem;
 use crate::quant::calibrate::{CalibrationMethod, RangeCollector};
 use crate::quant::quantizer::{
-    PrepareOptions, QuantizeError, QuantizeOptions, Ranges, left_float, prepare, presets, quantize, with_integer_io,
+    PrepareOptions, QuantizeError, QuantizeOptions, Ranges, float_ports, left_float, prepare, presets, quantize,
+    with_integer_io,
 };
 use crate::quant::table::lower;
 use crate::worker::protocol::{CalibratedTensor, QuantizeOrder, QuantizedFile, Reply};
@@ -26,6 +27,9 @@ impl Service {
             expected: "a float model that can be quantized as chosen".to_owned(),
             advice: advice.to_owned(),
         };
+        order.options.check_names(&model.document).map_err(|error| {
+            failed("the nodes and operators chosen", error.to_string(), "Choose names that the model has.")
+        })?;
         let feed = Feed { service: self, model, source, preprocess: order.preprocess.clone() };
         let mut notes = Vec::new();
         let mut document = model.document.clone();
@@ -78,6 +82,7 @@ impl Service {
         if !options.float_io {
             let (whole, ports) = with_integer_io(&file).map_err(|error| error.problem(&model.summary.file))?;
             notes.extend(ports.iter().map(|port| format!("{} is an integer", port.name)));
+            notes.extend(float_ports(&whole));
             file = whole;
         }
         let reply = QuantizedFile {

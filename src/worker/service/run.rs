@@ -272,10 +272,10 @@ impl Service {
             ),
             advice: advice.to_owned(),
         };
-        let read_off = model.summary.preprocess.as_ref().map(|(preprocess, _)| preprocess);
+        let preprocess = model.summary.preprocessed(order.preprocess.as_ref());
         if let Some(image) = source.image(index) {
             let image = image.map_err(|error| error.into_problem(&source.name))?;
-            let Some(preprocess) = order.preprocess.as_ref().or(read_off) else {
+            let Some(preprocess) = &preprocess else {
                 return Err(mismatch(
                     "an image".to_owned(),
                     "This input does not take images: choose an array or random values.",
@@ -284,15 +284,17 @@ impl Service {
             let tensor = preprocess
                 .apply(&image)
                 .map_err(|error| mismatch(error.to_string(), "Set the preprocessing by hand."))?;
-            return fit(tensor, fact).map_err(|found| {
-                mismatch(found, "Set the preprocessing by hand: layout, size and channels must give this shape.")
-            });
+            let advice = match fixed_batch(tensor.shape(), fact) {
+                true => FIXED_BATCH,
+                false => "Set the preprocessing by hand: layout and channels must give this shape.",
+            };
+            return fit(tensor, fact).map_err(|found| mismatch(found, advice));
         }
         let tensor = match &source.content {
             Content::Dataset(set) => {
                 let sample = set.tensor(index).map_err(|error| error.into_problem(&source.name))?;
                 // Float samples may have their channels at the other end than the model.
-                match read_off {
+                match &preprocess {
                     Some(preprocess) => preprocess.apply_array(&sample).unwrap_or(sample),
                     None => sample,
                 }
@@ -300,8 +302,29 @@ impl Service {
             Content::Array(array) => array.tensor.clone(),
             Content::Image(_) => return Err(closed()),
         };
-        fit(tensor, fact).map_err(|found| mismatch(found, "Save the array with the model's own shape and type."))
+        let advice = match fixed_batch(tensor.shape(), fact) {
+            true => FIXED_BATCH,
+            false => "Save the array with the model's own shape and type.",
+        };
+        fit(tensor, fact).map_err(|found| mismatch(found, advice))
     }
+}
+
+/// What to do about a model that takes several items or none.
+const FIXED_BATCH: &str = "Export the model with a batch of 1 or a free one: items are run one by one.";
+
+/// Whether one item does not fit only because the input wants several at once.
+fn fixed_batch(shape: &[usize], fact: &InputFact) -> bool {
+    let Some((Some(wanted), rest)) = fact.shape.split_first() else { return false };
+    let item = match shape.len() == fact.shape.len() {
+        true => shape.get(1..).filter(|_| shape.first() == Some(&1)),
+        false => Some(shape),
+    };
+    let fits = |item: &[usize]| {
+        item.len() == rest.len()
+            && item.iter().zip(rest).all(|(dim, wanted)| wanted.is_none_or(|wanted| wanted == *dim))
+    };
+    fact.ranked && *wanted > 1 && item.is_some_and(fits)
 }
 
 /// The tensor with the input's type and with a batch dim where the input has one; the error says what it is instead.
@@ -368,4 +391,24 @@ fn random(model: &OpenModel, fact: &InputFact, seed: u64) -> Result<Tensor, Prob
     let is_image = model.summary.preprocess.is_some();
     random_input(fact.dtype, &shape, seed, Distribution::for_input(is_image, fact.dtype))
         .map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_batch_is_told_from_another_shape() {
+        let fact = |shape: &[Option<usize>]| InputFact {
+            name: "x".to_owned(),
+            dtype: DType::Float32,
+            ranked: true,
+            shape: shape.to_vec(),
+        };
+        let four = fact(&[Some(4), Some(32), Some(32), Some(3)]);
+        assert!(fixed_batch(&[1, 32, 32, 3], &four) && fixed_batch(&[32, 32, 3], &four));
+        assert!(!fixed_batch(&[1, 3, 32, 32], &four) && !fixed_batch(&[4, 32, 32, 3], &four));
+        assert!(!fixed_batch(&[1, 32, 32, 3], &fact(&[None, Some(32), Some(32), Some(1)])));
+        assert!(fixed_batch(&[1, 32, 32, 3], &fact(&[Some(4), None, None, Some(3)])));
+    }
 }

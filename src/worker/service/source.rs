@@ -43,7 +43,12 @@ impl OpenSource {
                 (SourceKind::Array, 1, format!("{} {}", dims.join(" × "), array.tensor.dtype()), None, false)
             }
         };
-        SourceSummary { id: self.id, name: self.name.clone(), kind, count, shape, class_names, labelled }
+        let pictures = match &self.content {
+            Content::Dataset(set) => set.has_images(),
+            Content::Image(_) => true,
+            Content::Array(_) => false,
+        };
+        SourceSummary { id: self.id, name: self.name.clone(), kind, count, shape, pictures, class_names, labelled }
     }
 
     /// The item as a picture; `None` where it is not one.

@@ -1,7 +1,7 @@
 //! What stands in the form, and the order it makes.
 
 use crate::worker::{
-    CalibrationImages, CalibrationMethod, Corrections, DType, ModelSummary, Preprocess, Preset, QuantizeOptions,
+    CalibrationImages, CalibrationMethod, Corrections, DType, ModelSummary, PreprocessEdits, Preset, QuantizeOptions,
     QuantizeOrder, SourceKind, SourceSummary, Workspace, presets,
 };
 use std::collections::BTreeSet;
@@ -158,7 +158,7 @@ impl Form {
     }
 
     /// The order for what is open.
-    pub fn order(&self, workspace: &Workspace, preprocess: Option<Preprocess>) -> Option<QuantizeOrder> {
+    pub fn order(&self, workspace: &Workspace, preprocess: Option<PreprocessEdits>) -> Option<QuantizeOrder> {
         let calibration = match self.calibration {
             CalibrationMethod::SquaredError { bins, .. } => {
                 let symmetric = self.options.activations_symmetric;

@@ -1,7 +1,7 @@
 //! Accuracy per class.
 
 use super::Shown;
-use crate::export::Thresholds;
+use crate::export::{Thresholds, percent_text};
 use crate::ui::views::Dot;
 use leptos::prelude::*;
 
@@ -28,12 +28,12 @@ pub fn Classes(
             let classes = evaluated.first().map(|first| first.evaluation.per_class.as_slice()).unwrap_or_default();
             let cell = |at: usize, model: &crate::export::EvaluatedModel| {
                 let class = model.evaluation.per_class.get(at)?;
-                let change = model.comparison.as_ref().and_then(|comparison| comparison.per_class.get(at)).map(|class| class.points);
-                let accuracy = 100.0 * class.fraction.accuracy;
+                let change = model.comparison.as_ref().and_then(|comparison| comparison.per_class.get(at)?.points);
+                let percent = class.fraction.percent().unwrap_or(0.0);
                 Some(view! {
                     <td class:flagged=change.is_some_and(|points| -points > most)>
-                        <span class="bar" aria-hidden="true"><u style:width=format!("{accuracy:.1}%")></u></span>
-                        <span class="mono">{format!(" {accuracy:.2} % ")}</span>
+                        <span class="bar" aria-hidden="true"><u style:width=format!("{percent:.1}%")></u></span>
+                        <span class="mono">{format!(" {} ", percent_text(&class.fraction))}</span>
                         <small>{format!("{} of {}", class.fraction.correct, class.fraction.total)}</small>
                         {change.map(|points| view! { <b class="mono">{format!(" {points:+.2}")}</b> })}
                     </td>
@@ -50,7 +50,7 @@ pub fn Classes(
     };
     view! {
         <section class="card" aria-label="Per class">
-            <header class="card-head"><h3>"Per class"</h3><small>"accuracy, and the change from the baseline in points"</small></header>
+            <header class="card-head"><h3>"Per class"</h3><small>"accuracy, and the change from the baseline in points on the images that both have seen"</small></header>
             <div class="scroll-x" tabindex="0">
                 <table class="data classes" aria-label="Accuracy per class">
                     <thead><tr><th scope="col">"class"</th>{head}</tr></thead>

@@ -1,7 +1,7 @@
 //! The figures of all models, and what follows from them.
 
 use super::Shown;
-use crate::export::{EvaluatedModel, Thresholds, recommendation};
+use crate::export::{EvaluatedModel, Thresholds, p_text, percent_text, recommendation};
 use crate::ui::format;
 use crate::ui::views::Dot;
 use leptos::prelude::*;
@@ -44,7 +44,7 @@ pub fn Figures(
             let ids = shown.iter().flat_map(|shown| &shown.state.models).map(|own| own.model.id);
             let evaluated = shown.iter().flat_map(|shown| &shown.evaluated);
             let baseline = shown.and_then(|shown| shown.evaluated.first()).map_or(0, |first| first.size_bytes);
-            ids.zip(evaluated).map(|(id, model)| row(id, model, baseline)).collect_view()
+            ids.zip(evaluated).enumerate().map(|(at, (id, model))| row(id, model, baseline, at == 0)).collect_view()
         })
     };
     let flags = move || {
@@ -69,7 +69,7 @@ pub fn Figures(
             <table class="data" aria-label="Accuracy">
                 <thead><tr>
                     <th scope="col">"model"</th><th scope="col" class="num">"correct"</th><th scope="col" class="num">"accuracy"</th>
-                    <th scope="col">"95 % interval"</th><th scope="col" class="num">"change"</th><th scope="col" class="num">"McNemar p"</th>
+                    <th scope="col">"95 % interval"</th><th scope="col" class="num" title="in points, on the images that both have seen">"change"</th><th scope="col" class="num">"McNemar p"</th>
                     <th scope="col" class="num">"top 2"</th><th scope="col" class="num">"top 5"</th><th scope="col" class="num">"cross-entropy"</th>
                     <th scope="col" class="num">"size"</th><th scope="col" class="num">"smaller by"</th>
                 </tr></thead>
@@ -81,24 +81,26 @@ pub fn Figures(
     }
 }
 
-fn row(id: u32, model: &EvaluatedModel, baseline_bytes: u64) -> impl IntoView + use<> {
+fn row(id: u32, model: &EvaluatedModel, baseline_bytes: u64, is_baseline: bool) -> impl IntoView + use<> {
     let evaluation = &model.evaluation;
     let overall = evaluation.overall;
     let interval = evaluation
         .interval
         .map_or_else(String::new, |interval| format!("{:.2} … {:.2} %", 100.0 * interval.low, 100.0 * interval.high));
     let comparison = model.comparison.as_ref();
-    let change = comparison.map_or_else(|| "baseline".to_owned(), |comparison| format!("{:+.2}", comparison.points));
-    let p = comparison.map_or_else(String::new, |comparison| format!("{:.3}", comparison.mcnemar.p_value));
-    let top = |k: usize| {
-        evaluation.top_k.get(k - 1).map_or_else(String::new, |fraction| format!("{:.2} %", 100.0 * fraction.accuracy))
+    let change = match comparison {
+        Some(comparison) => format!("{:+.2}", comparison.points),
+        None if is_baseline => "baseline".to_owned(),
+        None => "—".to_owned(),
     };
+    let p = comparison.map(|comparison| p_text(comparison.mcnemar.p_value));
+    let top = |k: usize| evaluation.top_k.get(k - 1).map(percent_text);
     let smaller = 100.0 * (1.0 - model.size_bytes as f64 / baseline_bytes.max(1) as f64);
     view! {
         <tr>
             <th scope="row"><Dot model=id />" "{model.model.clone()}</th>
             <td class="num">{format!("{} of {}", format::grouped(overall.correct), format::grouped(overall.total))}</td>
-            <td class="num"><b>{format!("{:.2} %", 100.0 * overall.accuracy)}</b></td>
+            <td class="num"><b>{percent_text(&overall)}</b></td>
             <td>{interval}</td>
             <td class="num">{change}</td>
             <td class="num">{p}</td>
@@ -106,7 +108,7 @@ fn row(id: u32, model: &EvaluatedModel, baseline_bytes: u64) -> impl IntoView + 
             <td class="num">{top(5)}</td>
             <td class="num">{evaluation.cross_entropy.map(|value| format!("{value:.4}"))}</td>
             <td class="num">{format::bytes(model.size_bytes)}</td>
-            <td class="num">{comparison.map(|_| format!("{smaller:.1} %"))}</td>
+            <td class="num">{(!is_baseline).then(|| format!("{smaller:.1} %"))}</td>
         </tr>
     }
 }

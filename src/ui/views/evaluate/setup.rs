@@ -3,6 +3,7 @@
 use crate::export::Thresholds;
 use crate::ui::use_session;
 use crate::ui::views::Dot;
+use crate::ui::views::preprocess::PreprocessSentence;
 use crate::worker::{ModelId, ModelSummary, SourceKind};
 use leptos::prelude::*;
 
@@ -15,7 +16,7 @@ pub fn Setup(
     let session = use_session();
     let left_out = RwSignal::new(Vec::<(ModelId, bool)>::new());
     let source = RwSignal::new(None::<u32>);
-    let limit = RwSignal::new(None::<usize>);
+    let limit = session.evaluation_images;
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
     let sources = move || {
         session.workspace.with(|workspace| {
@@ -87,6 +88,7 @@ pub fn Setup(
             </select>
             <label class="inline">"images "
                 <input type="number" class="mono short" min="1" placeholder="all" aria-label="Number of images"
+                    prop:value=move || limit.get().map(|count| count.to_string()).unwrap_or_default()
                     on:change=move |event| limit.set(event_target_value(&event).trim().parse().ok().filter(|count| *count > 0)) />
             </label>
             <label class="inline">"flag a drop over "
@@ -100,6 +102,7 @@ pub fn Setup(
             </label>
             <button type="button" class="primary" disabled=move || chosen_source().is_none() || chosen().is_empty() on:click=start>"Evaluate"</button>
         </div>
+        <PreprocessSentence models=Signal::derive(move || chosen().into_iter().map(|(model, _)| model).collect()) />
         {move || chosen_source().is_none().then(|| view! {
             <p class="hint">"Open a labelled data set: CIFAR-10 batches (binary or Python), an .npz with x and y, or a folder with one folder per class."</p>
         })}

@@ -104,10 +104,10 @@ fn underway(flight: &Flight) -> impl IntoView + use<> {
 
 /// Why the chosen model is it, line by line.
 fn chosen(flight: &Flight) -> Option<Vec<String>> {
-    let chosen = flight.report.as_ref()?.chosen.as_ref()?;
+    let report = flight.report.as_ref()?;
+    let chosen = report.chosen.as_ref()?;
     flight.file.as_ref()?;
-    let met = if chosen.target_met { "The target is met." } else { "The target is not met; this is the nearest." };
-    Some(std::iter::once(met.to_owned()).chain(chosen.why.iter().cloned()).collect())
+    Some(std::iter::once(report.outcome()?).chain(chosen.why.iter().cloned()).collect())
 }
 
 /// The measured share where there is one, else that on the selection images.
@@ -118,9 +118,9 @@ fn best_known(point: &AutopilotPoint) -> &Share {
 /// Points of accuracy against the float model on the same images, so that images which are harder than others do not part
 /// candidates.
 fn points_gained(report: &AutopilotReport, point: &AutopilotPoint) -> f64 {
-    let float = report.float_measured.fraction.accuracy;
-    match &point.measured {
-        Some(measured) => 100.0 * (measured.fraction.accuracy - float),
+    let measured = point.measured.as_ref().and_then(|measured| measured.fraction.percent());
+    match measured.zip(report.float_measured.fraction.percent()) {
+        Some((own, float)) => own - float,
         None => -point.drop_points,
     }
 }
@@ -135,7 +135,7 @@ fn chart(report: &AutopilotReport) -> Chart {
     let points = report.points.iter().filter(|point| best_known(point).fraction.total > 0).map(|point| {
         let share = best_known(point);
         let y = points_gained(report, point);
-        let shifted = |bound: f64| y + 100.0 * (bound - share.fraction.accuracy);
+        let shifted = |bound: f64| y + 100.0 * (bound - share.fraction.accuracy.unwrap_or(bound));
         ScatterPoint {
             label: point.label.clone(),
             x: point.bytes as f64 / 1000.0,
@@ -175,13 +175,18 @@ fn candidates(report: &AutopilotReport) -> impl IntoView + use<> {
     });
     let chosen = report.chosen.as_ref().map(|chosen| chosen.point);
     let row = |(at, point): (usize, &AutopilotPoint)| {
-        let interval = best_known(point).interval.map(|interval| (100.0 * interval.low, 100.0 * interval.high));
+        let interval = |share: &Share| {
+            share
+                .interval
+                .map_or(String::new(), |found| format!("{:.1} to {:.1} %", 100.0 * found.low, 100.0 * found.high))
+        };
         let cells = [
             format!("{:.1} KB", point.bytes as f64 / 1000.0),
             count(&point.selection),
+            interval(&point.selection),
             point.output_sqnr_db.map_or("exact".to_owned(), |sqnr_db| format!("{sqnr_db:.1} dB")),
             point.measured.as_ref().map_or(String::new(), count),
-            interval.map_or(String::new(), |(low, high)| format!("{low:.1} to {high:.1} %")),
+            point.measured.as_ref().map_or(String::new(), interval),
             if chosen == Some(at) {
                 "chosen"
             } else if point.on_front {
@@ -194,14 +199,26 @@ fn candidates(report: &AutopilotReport) -> impl IntoView + use<> {
         view! { <tr><td>{point.label.clone()}</td>{cells.into_iter().map(|cell| view! { <td class="mono">{cell}</td> }).collect_view()}</tr> }
     };
     let rows = points.into_iter().take(LISTED).map(row).collect_view();
-    let heads = ["candidate", "size", "selection images", "output SQNR", "measured", "95 % interval", ""];
+    let heads = [
+        "candidate",
+        "size",
+        "selection images",
+        "95 % of selection",
+        "output SQNR",
+        "measured",
+        "95 % of measured",
+        "",
+    ];
     let float = format!(
         "Float: {:.1} KB, {} of {} on {}; {} on {}.",
         report.float_bytes as f64 / 1000.0,
         report.float_selection.correct,
         report.float_selection.total,
         report.selected_on,
-        count(&report.float_measured),
+        match report.float_measured.fraction.total {
+            0 => "not measured".to_owned(),
+            _ => count(&report.float_measured),
+        },
         report.measured_on
     );
     view! {

@@ -8,6 +8,7 @@ use crate::ui::session::bit_widths::{BitWidthsForm, Grid};
 use crate::ui::session::quantize::Form;
 use crate::ui::use_session;
 use crate::ui::views::controls::{Check, Choice, Choices, NumberField};
+use crate::ui::views::preprocess::PreprocessSentence;
 use leptos::prelude::*;
 
 /// Loss against float, in points, within which the smallest cell is named.
@@ -42,6 +43,7 @@ pub fn BitWidths() -> impl IntoView {
         <section class="card" aria-label="Bit widths">
             <header class="card-head"><h3>"Bit widths"</h3><small>"how many bits weights and activations need: accuracy of every pair"</small></header>
             <Controls />
+            <PreprocessSentence models=Signal::derive(move || session.workspace.with(|workspace| session.bit_widths_form.with(|form| form.model_in(workspace).map(|model| model.id).into_iter().collect()))) />
             <div class="actions">
                 <button type="button" class="primary" disabled=cannot on:click=move |_| session.measure_bit_widths()>"Measure bit widths"</button>
                 {move || grid.with(Option::is_some).then(|| view! { <button type="button" on:click=save>"Save JSON"</button> })}
@@ -201,6 +203,7 @@ fn report(grid: &Grid) -> BitWidthsReport {
     BitWidthsReport {
         model: grid.model.file.clone(),
         data: grid.source.name.clone(),
+        preprocessing: grid.preprocessing.clone(),
         weights: word(grid.form.per_channel, ["per tensor", "per channel"]),
         activations: word(grid.form.symmetric, ["asymmetric", "symmetric"]),
         ranges: word(grid.form.calibrated, ["dynamic", "calibrated"]),

@@ -3,6 +3,7 @@
 use crate::ui::session::quantize::{Form, ImagesBy, TYPES, dtype_named, listed, names};
 use crate::ui::use_session;
 use crate::ui::views::controls::{Check, Choice, Choices, NumberField, TextField};
+use crate::ui::views::preprocess::PreprocessSentence;
 use crate::worker::{BiasCorrection, CalibrationMethod, DType, TableFormat, presets};
 use leptos::prelude::*;
 
@@ -57,6 +58,7 @@ pub fn Setup() -> impl IntoView {
             let limits = preset.limits.join(" ");
             view! { <p class="hint">{format!("{}: {} {limits}", preset.name, preset.about)}</p> }
         }))}
+        <PreprocessSentence models=Signal::derive(move || model().parse().into_iter().collect()) />
         <ul class="flags" aria-label="What does not go together">{move || form.with(Form::problems).into_iter().map(|text| view! { <li>{text}</li> }).collect_view()}</ul>
         <div class="actions">
             <button type="button" class="primary" on:click=start

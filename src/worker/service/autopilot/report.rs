@@ -98,7 +98,7 @@ impl<J: Job> Search<'_, J> {
                 "On {}, which chose nothing: {correct} of {total} {right}, {:.2} %{interval}; the float model {float}. \
                  Measured on the file as it is written.",
                 self.report.measured_on,
-                100.0 * measured.fraction.accuracy
+                measured.fraction.percent().unwrap_or(0.0)
             ));
         }
         if stopped {
