@@ -105,11 +105,12 @@ fn net(name: &str) -> PathBuf {
 }
 
 /// The file of each format, with the code that records it.
-const RECORDED: [(&str, &str); 6] = [
+const RECORDED: [(&str, &str); 7] = [
     ("net.h5", "h5"),
     ("net.keras", "keras"),
     ("net.onnx", "onnx"),
     ("net.tflite", "tflite"),
+    ("net_i8.tflite", "tflite_i8"),
     ("net_fx.pt", "fx"),
     ("net_script.pt", "script"),
 ];
@@ -130,7 +131,7 @@ fn snippets_are_those_that_recorded_the_fixtures() {
 #[test]
 fn every_layer_equals_what_its_framework_recorded() {
     // Of a script the outputs alone are seen from outside.
-    let layers = [10, 10, 12, 5, 11, 1];
+    let layers = [10, 10, 12, 5, 9, 11, 1];
     for ((name, kind), least) in RECORDED.into_iter().zip(layers) {
         let mut page = Page::open(&[net(name)]);
         let tolerance = page.card(0).tolerance;

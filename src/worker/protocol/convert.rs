@@ -119,6 +119,9 @@ impl OutputCheck {
     }
 }
 
+/// Rounding of the real numbers that codes stand for, relative to a step.
+const ONE_STEP_SLACK: f64 = 1e-3;
+
 /// A layer in the recording and in the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputRow {
@@ -132,14 +135,25 @@ pub struct OutputRow {
     pub source_shape: Vec<usize>,
     /// Dims of the model's value.
     pub shape: Vec<usize>,
+    /// The step between the numbers that a quantized layer can give; `None` for others.
+    pub step: Option<f64>,
     /// The differences, or why there are none.
     pub difference: Result<LayerDifference, String>,
 }
 
 impl OutputRow {
-    /// Whether the two are equal as far as `tolerance`, relative to the largest magnitude, goes.
+    /// Whether the two are equal as far as `tolerance`, relative to the largest magnitude, goes; for a quantized layer,
+    /// as far as one step goes.
     pub fn is_equal(&self, tolerance: f64) -> bool {
-        self.difference.as_ref().is_ok_and(|difference| difference.relative <= tolerance)
+        self.difference.as_ref().is_ok_and(|difference| difference.relative <= tolerance) || self.is_one_step()
+    }
+
+    /// Whether a quantized layer is nowhere more than one step off. A sum that lies between two codes is rounded to
+    /// either, by what its framework makes of the scales.
+    pub fn is_one_step(&self) -> bool {
+        let most = self.difference.as_ref().ok().filter(|found| found.relative.is_finite());
+        let most = most.and_then(|found| found.metrics.max_abs);
+        most.zip(self.step).is_some_and(|(most, step)| most <= step * (1.0 + ONE_STEP_SLACK))
     }
 }
 

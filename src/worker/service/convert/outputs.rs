@@ -11,10 +11,12 @@ use crate::onnx::{Dim, NodeExt};
 use crate::problem::Problem;
 use crate::tensor::Tensor;
 use crate::worker::protocol::{ModelId, OutputCheck, OutputRow, PortSummary};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Name of the recording in messages about its content.
 const RECORDING: &str = "the recorded outputs";
+/// Layers that are named in one note.
+const MOST_NAMED: usize = 8;
 /// How far back from a value its layer is looked for.
 const MOST_STEPS: usize = 6;
 
@@ -77,6 +79,7 @@ impl Service {
             let row = OutputRow {
                 layer: key.clone(),
                 row: self.row_of(model, &value),
+                step: step_of(model, &value),
                 value,
                 source_shape: recorded.shape().to_vec(),
                 shape: tensor.shape().to_vec(),
@@ -92,6 +95,8 @@ impl Service {
             return Err(problem(&found, "an .npz with outputs under the names of layers").into());
         }
         notes.extend(layout_note(&rows));
+        notes.extend(step_note(&rows));
+        notes.extend(names.not_recorded(&rows));
         Ok(OutputCheck { model: id, recording: file, inputs: ports(&inputs), rows, missing, notes })
     }
 
@@ -237,6 +242,22 @@ impl Names {
         layer.or_else(value)
     }
 
+    /// Which of the source's layers the recording does not have, in words.
+    fn not_recorded(&self, rows: &[OutputRow]) -> Option<String> {
+        let seen: HashSet<&str> = rows.iter().map(|row| row.value.as_str()).collect();
+        let there = self.layers.iter().filter_map(|(layer, value)| Some((*self.values.get(value)?, layer, value)));
+        let mut left: Vec<(usize, &String, &String)> = there.collect();
+        let all = left.len();
+        left.retain(|(_, _, value)| !seen.contains(value.as_str()));
+        left.sort_unstable();
+        let some: Vec<&str> = left.iter().take(MOST_NAMED).map(|(_, layer, _)| layer.as_str()).collect();
+        let more = left.len().saturating_sub(MOST_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let some = some.join(", ");
+        (!left.is_empty())
+            .then(|| format!("{} of the model's {all} layers were not recorded: {some}{more}.", left.len()))
+    }
+
     /// The reason in words; `None` where nobody needs one: TensorFlow Lite records constants and scratch memory too.
     fn why_missing(&self, key: &str) -> Option<String> {
         if self.has_scratch && !self.layers.contains_key(key) {
@@ -262,6 +283,41 @@ fn layout_note(rows: &[OutputRow]) -> Option<String> {
             "{moved} of {} layers have their channels behind the batch here and at the end in the recording (NCHW and \
              NHWC), or the other way round: they are turned before they are compared.",
             rows.len()
+        )
+    })
+}
+
+/// The step between the codes of a value, as real numbers: its scale where it is dequantized, or only moved after that,
+/// and 1 where it is the codes.
+fn step_of(model: &OpenModel, value: &str) -> Option<f64> {
+    let mut value = value.to_owned();
+    for _ in 0..MOST_STEPS {
+        if model.quantized.iter().any(|tensor| tensor.stored == value && tensor.fixed().is_some()) {
+            return Some(1.0);
+        }
+        let node = model.document.producer_node(&value)?;
+        let from = node.input_name(0)?.to_owned();
+        match node.op_type() {
+            "DequantizeLinear" => {
+                let params = model.quantized.iter().find(|tensor| tensor.stored == from)?.fixed()?;
+                return params.scale.iter().map(|&scale| f64::from(scale)).reduce(f64::max);
+            }
+            "Transpose" | "Reshape" | "Identity" | "Flatten" | "Squeeze" | "Unsqueeze" => value = from,
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// How many layers are equal only as far as codes go, in words.
+fn step_note(rows: &[OutputRow]) -> Option<String> {
+    let quantized = rows.iter().filter(|row| row.step.is_some());
+    let off = rows.iter().filter(|row| row.is_one_step() && !row.difference.as_ref().is_ok_and(|d| d.relative == 0.0));
+    let (all, off) = (quantized.count(), off.count());
+    (all > 0).then(|| {
+        format!(
+            "{all} layers are quantized: they count as equal where no value is more than one step of their scale off, \
+             because a sum between two codes may be rounded to either. {off} of them are off by up to a step."
         )
     })
 }
