@@ -28,7 +28,11 @@ pub(super) fn node(emitter: &mut Emitter<'_>, position: usize, node: &NodeProto)
         "Constant" => return constant(emitter, node),
         "QuantizeLinear" | "DequantizeLinear" => return quantized::quantizer(emitter, node),
         "QLinearConv" | "QLinearMatMul" | "ConvInteger" | "MatMulInteger" | "DynamicQuantizeLinear" => {
-            return Err("integer operators have no form in PyTorch here: export the model as QDQ first".into());
+            return Err(
+                "integer operators whose scales are found in each run have no form in PyTorch here: quantize the \
+                        model statically on the Quantize page, and export that"
+                    .into(),
+            );
         }
         _ => {}
     }
