@@ -41,10 +41,6 @@ fn record_all(python: &Path, folder: &Path) -> BTreeMap<String, String> {
     serde_json::from_str(said.lines().last().unwrap()).unwrap()
 }
 
-/// Layers of a deep quantized network that may be more than one step off: what is rounded to another code goes on from
-/// layer to layer.
-const MORE_THAN_A_STEP: f64 = 0.1;
-
 #[test]
 fn every_layer_of_every_tflite_file_equals_the_interpreter() {
     let Some(python) = python() else { return };
@@ -77,7 +73,10 @@ fn every_layer_of_every_tflite_file_equals_the_interpreter() {
         };
         let said: Vec<_> = far.iter().map(steps).collect();
         println!("{}: {} layers, {quantized} quantized, far {said:?}", path.display(), check.rows.len());
-        if check.rows.len() < 3 || far.len() as f64 > MORE_THAN_A_STEP * check.rows.len() as f64 {
+        // What enters a layer with 8-bit weights between floats is rounded in the run, which is said.
+        let hybrid = check.notes.iter().any(|note| note.contains("Differences of 1 % are usual"));
+        assert_eq!(hybrid, path.ends_with("wide_dynamic.tflite"), "{}", path.display());
+        if check.rows.len() < 3 || (!far.is_empty() && !hybrid) {
             wrong.push(format!("{}: {said:?}", path.display()));
         }
     }

@@ -76,6 +76,17 @@ fn a_file_without_weights_says_why_it_is_not_converted() {
 }
 
 #[test]
+fn behind_an_unknown_operator_every_port_has_axes() {
+    let file = torch(&fixtures().join("unknown.pt"));
+    let converted = &file.converted;
+    assert_eq!(converted.unsupported.len(), 1, "{:?}", converted.notes);
+    let graph = converted.document.graph();
+    let whole = |port: &quantscope::onnx::proto::ValueInfoProto| format!("{:?}", port.r#type).contains("shape: Some");
+    assert!(graph.input.iter().chain(&graph.output).all(whole), "{graph:?}");
+    assert!(converted.notes.iter().any(|note| note.contains("does not tell its rank")), "{:?}", converted.notes);
+}
+
+#[test]
 fn weights_without_a_network_are_counted() {
     let file = torch(&fixtures().join("quant_state_dict.pt"));
     assert!(file.converted.document.is_weights_only() && !file.has_graph);

@@ -109,7 +109,8 @@ fn verdict(session: Session, check: &OutputCheck, tolerance: f64) -> AnyView {
     let inputs: Vec<String> =
         check.inputs.iter().map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", "))).collect();
     let all = check.rows.len();
-    let steps = if check.rows.iter().any(|row| row.step.is_some()) { ", quantized ones within one step" } else { "" };
+    let steps =
+        if check.rows.iter().any(|row| row.step.is_some()) { ", quantized ones to a step of their scale" } else { "" };
     let lines = check.notes.iter().chain(&check.missing).cloned();
     view! {
         <p role="status" aria-label="Conversion check result">
@@ -134,7 +135,10 @@ fn line(row: &OutputRow, tolerance: f64) -> Line {
             let metrics = &found.metrics;
             let verdict = match (row.is_equal(tolerance), metrics.different_count + metrics.not_finite_count) {
                 (true, 0) => "equal bits",
-                (true, _) if found.relative > tolerance => "equal to one step",
+                (true, _) if found.relative > tolerance => match row.steps {
+                    1 => "equal to one step",
+                    _ => "equal to a few steps",
+                },
                 (true, _) => "equal",
                 (false, _) => "differs",
             };
