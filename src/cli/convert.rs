@@ -42,6 +42,17 @@ impl Convert {
         let (document, mut notes) = self.document(&name, bytes)?;
         let mut written = Vec::new();
         match self.to {
+            Target::Onnx if document.is_weights_only() => {
+                let why = notes.join(" ");
+                return Err(vec![Problem {
+                    file: name,
+                    place: "the file".to_owned(),
+                    found: if why.is_empty() { "weights without a network".to_owned() } else { why },
+                    expected: "a network".to_owned(),
+                    advice: "Save the network with its weights; --to pytorch and extract take weights alone."
+                        .to_owned(),
+                }]);
+            }
             Target::Onnx => {
                 files::write(&self.out, &document.encode()).map_err(|problem| vec![problem])?;
                 written.push(self.out.display().to_string());
@@ -84,7 +95,7 @@ impl Convert {
         let options = ConvertOptions { opset: self.opset, fold_batch_norm: self.fold_batch_norm };
         let conversion = convert(kind, &bytes, name, &options, &Limits::default());
         let converted = conversion.map_err(|error| vec![error.into_problem(name)])?.converted;
-        let unsupported = converted.unsupported.into_iter().map(|what| format!("not converted: {what}"));
+        let unsupported = converted.unsupported.into_iter().map(|what| format!("warning: not converted: {what}"));
         Ok((converted.document, converted.notes.into_iter().chain(unsupported).collect()))
     }
 }

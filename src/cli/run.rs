@@ -124,6 +124,13 @@ impl Run {
             let tensor = crate::import::read_npy(&bytes).map_err(|error| vec![error.into_problem(&name)])?;
             return Ok(vec![NamedArray { name: "x".to_owned(), tensor }]);
         }
+        // Arrays as they are: what looks like images would be taken for a data set.
+        if bytes.starts_with(b"PK")
+            && let Ok(arrays) = crate::import::read_npz(&bytes, &Limits::default())
+            && !arrays.is_empty()
+        {
+            return Ok(arrays);
+        }
         let (opened, problems) = open(vec![SourceFile { path: name.clone(), bytes }], &Limits::default());
         if !problems.is_empty() {
             return Err(problems);

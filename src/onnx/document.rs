@@ -5,6 +5,7 @@ use super::error::OnnxError;
 use super::external::{self, ExternalFiles, ExternalRef, for_each_tensor};
 use super::facts::Facts;
 use super::index::Index;
+use super::operands::is_dequantize;
 use super::payload::tensor_with;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::schema::Message as SchemaMessage;
@@ -214,6 +215,14 @@ impl Document {
             return None;
         };
         Some(made.map_err(|source| OnnxError::Tensor { tensor: value.to_owned(), source }))
+    }
+
+    /// Whether there is no network, only weights: nothing goes in, and no node computes more than the real numbers that
+    /// stored ones stand for. State dicts are that.
+    pub fn is_weights_only(&self) -> bool {
+        let graph = self.graph();
+        let computed = graph.output.iter().all(|output| self.producer_node(output.name()).is_some());
+        graph.input.is_empty() && computed && graph.node.iter().all(is_dequantize)
     }
 
     /// Whether a value is constant: an initializer or the output of a `Constant` node.

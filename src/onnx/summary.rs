@@ -65,8 +65,16 @@ impl Counts {
 ///
 /// A BatchNormalization that an exporter folded into a product and a sum counts with two elements per channel, one
 /// folded into a convolution with none, where Keras counts four.
+///
+/// Where there is no network, every initializer counts but scales and zero points.
 pub fn parameters(document: &Document) -> u64 {
     let mut seen = BTreeSet::new();
+    if document.is_weights_only() {
+        let nodes = document.graph().node.iter();
+        let about: BTreeSet<&String> = nodes.flat_map(|node| node.input.iter().skip(1)).collect();
+        let initializers = document.graph().initializer.iter().map(|tensor| tensor.name().to_owned());
+        seen.extend(initializers.filter(|name| !about.contains(name)));
+    }
     for op in document.core_ops() {
         let data = op.operands.into_iter().filter(|operand| operand.constant && operand.role != "indices");
         seen.extend(data.map(|operand| operand.value));

@@ -94,3 +94,28 @@ fn what_is_no_model_is_not_converted() {
     }
     assert!(!std::path::Path::new(&out).exists());
 }
+
+#[test]
+fn weights_alone_are_no_network() {
+    let (input, out) = (fixture("convert/net_state.pt"), scratch("weights-alone.onnx"));
+    let _ = std::fs::remove_file(&out);
+    quantscope(&["convert", &input, "--out", &out]).refused(&[&input, "a network"]);
+    assert!(!std::path::Path::new(&out).exists());
+    let folder = scratch("weights-alone");
+    let shown = quantscope(&["convert", &input, "--to", "pytorch", "--out", &folder, "--json"]).json();
+    assert!(shown["notes"].to_string().contains("no network"), "{shown}");
+    let card = quantscope(&["inspect", &input, "--json"]).json()[0].clone();
+    assert!(card["parameters"].as_u64().unwrap() > 0, "{card}");
+}
+
+#[test]
+fn unknown_layers_are_warned_of() {
+    let out = scratch("custom.onnx");
+    let ended = quantscope(&["convert", &keras("custom.h5"), "--out", &out]);
+    assert_eq!(ended.code, 0, "{}", ended.error);
+    assert!(ended.out.lines().any(|line| line.starts_with("warning: not converted: Doubled")), "{}", ended.out);
+    // The checker wants the type of every output whole.
+    let document = quantscope::onnx::Document::decode(std::fs::read(&out).unwrap().into()).unwrap();
+    let whole = |port: &quantscope::onnx::proto::ValueInfoProto| format!("{:?}", port.r#type).contains("shape: Some");
+    assert!(document.graph().output.iter().all(whole));
+}

@@ -1,7 +1,7 @@
 //! `run`.
 
 use crate::support::{arrays, fixture, quantscope, sample, scratch};
-use quantscope::export::npy;
+use quantscope::export::{Compression, npy, npz};
 use quantscope::import::{Limits, Opened, Preprocess, SourceFile, open, read_npy};
 use quantscope::tensor::Tensor;
 
@@ -94,4 +94,20 @@ fn an_input_that_does_not_fit_is_refused() {
     run(&fixture("bad/data_short.npy")).refused(&["data_short.npy"]);
     run(&scratch("nowhere.npy")).refused(&["nowhere.npy"]);
     assert!(!std::path::Path::new(&out).exists());
+}
+
+#[test]
+fn an_archive_of_one_array_is_its_input() {
+    // Images by their shape, which an archive dropped on the page would be taken for.
+    let plain = images("run2.npy", 2);
+    let array = read_npy(&std::fs::read(&plain).unwrap().into()).unwrap();
+    let packed = npz(&[("x", &array)], Compression::Stored).unwrap().bytes;
+    let input = scratch("run2-packed.npz");
+    std::fs::write(&input, packed).unwrap();
+    let found = [plain, input].map(|input| {
+        let out = scratch("run2-out.npz");
+        quantscope(&["run", &sample("street-digits.onnx"), "--input", &input, "--out", &out, "--json"]).json();
+        arrays(&out).remove(0).tensor
+    });
+    assert_eq!(found[0], found[1]);
 }

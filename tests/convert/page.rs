@@ -105,11 +105,12 @@ fn net(name: &str) -> PathBuf {
 }
 
 /// The file of each format, with the code that records it.
-const RECORDED: [(&str, &str); 6] = [
+const RECORDED: [(&str, &str); 7] = [
     ("net.h5", "h5"),
     ("net.keras", "keras"),
     ("net.onnx", "onnx"),
     ("net.tflite", "tflite"),
+    ("net_i8.tflite", "tflite_i8"),
     ("net_fx.pt", "fx"),
     ("net_script.pt", "script"),
 ];
@@ -130,7 +131,7 @@ fn snippets_are_those_that_recorded_the_fixtures() {
 #[test]
 fn every_layer_equals_what_its_framework_recorded() {
     // Of a script the outputs alone are seen from outside.
-    let layers = [10, 10, 12, 5, 11, 1];
+    let layers = [10, 10, 12, 5, 9, 11, 1];
     for ((name, kind), least) in RECORDED.into_iter().zip(layers) {
         let mut page = Page::open(&[net(name)]);
         let tolerance = page.card(0).tolerance;
@@ -145,6 +146,45 @@ fn every_layer_equals_what_its_framework_recorded() {
             assert!(fold || check.rows.len() >= least, "{name}: {:?}", check.missing);
         }
     }
+}
+
+#[test]
+fn quantized_layers_are_compared_by_steps() {
+    let mut page = Page::open(&[net("net_i8.tflite")]);
+    let card = page.card(0);
+    // Codes are fed and reals are saved; the input is drawn from what its codes stand for.
+    assert!(card.recorder.contains("uniform(0, 25") && card.recorder.contains("zero_points"), "{}", card.recorder);
+    assert!(card.notes.iter().any(|note| note.contains("its quantizer's range")), "{:?}", card.notes);
+    let check = page.outputs(0, file(&net("recorded_tflite_i8.npz")).to_vec());
+    assert!(check.rows.iter().all(|row| row.step.is_some()), "{:#?}", check.rows);
+    let note = check.notes.iter().find(|note| note.contains("layers are quantized"));
+    assert!(note.is_some_and(|note| note.contains("one step of their scale")), "{:?}", check.notes);
+    // Two steps are more than one: what is off from its first layer on is told.
+    let row = &check.rows[1];
+    let step = row.step.unwrap();
+    let mut off = row.clone();
+    let difference = off.difference.as_mut().unwrap();
+    (difference.metrics.max_abs, difference.relative, off.steps) = (Some(2.0 * step), 0.1, 1);
+    assert!(!off.is_equal(card.tolerance) && row.is_equal(card.tolerance));
+}
+
+#[test]
+fn pytorch_s_quantizers_are_recorded_within_what_they_calibrate_to() {
+    let card = Page::open(&[fixtures("torch").join("quant_fbgemm_trace.pt")]).card(0);
+    let note = card.notes.iter().find(|note| note.contains("codes 0 to 127"));
+    assert!(note.is_some() && !card.recorder.contains("uniform(0, 255"), "{:?} {}", card.notes, card.recorder);
+    // Weights alone record nothing.
+    assert_eq!(Page::open(&[net("net_state.pt")]).card(0).recorder, "");
+}
+
+#[test]
+fn layers_that_were_not_recorded_are_named() {
+    let mut page = Page::open(&[net("net_script.pt")]);
+    let check = page.outputs(0, file(&net("recorded_script.npz")).to_vec());
+    assert!(check.notes.iter().any(|note| note.contains("layers were not recorded: ")), "{:?}", check.notes);
+    let mut page = Page::open(&[net("net.keras")]);
+    let check = page.outputs(0, file(&net("recorded_keras.npz")).to_vec());
+    assert!(!check.notes.iter().any(|note| note.contains("not recorded")), "{:?}", check.notes);
 }
 
 #[test]

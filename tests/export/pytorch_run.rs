@@ -161,7 +161,7 @@ fn the_reference_models() {
     let folder = workplace("reference");
     let images = Cifar::open(&reference.join("cifar10/test_batch_head.bin")).images(0, 64);
     let float = ["resnet8", "resnet8_bn_folded"];
-    let quantized = ["resnet8_int8", "resnet8_uint8", "resnet8_int8_per_channel"];
+    let quantized = ["resnet8_int8", "resnet8_uint8", "resnet8_int8_per_channel", "resnet8_uint8_qoperator"];
     for name in float.iter().chain(&quantized) {
         let expected = npy_file(&reference.join(format!("expected/probs64/{name}__unoptimized.npy")));
         let model = document(&reference.join("models").join(format!("{name}.onnx")));

@@ -130,3 +130,20 @@ fn an_exported_layer_has_its_weights() {
     assert_eq!(export.tensors[0].1, original.permuted(&[1, 0]).unwrap());
     assert_eq!(read_back(&export.state_dict)[0].2, [4, 5]);
 }
+
+#[test]
+fn a_document_without_nodes_keeps_its_tensors() {
+    let bytes = Bytes::from(std::fs::read(fixtures("torch/quant_state_dict.pt")).unwrap());
+    let options = quantscope::import::ConvertOptions::default();
+    let limits = quantscope::import::Limits::default();
+    let kind = quantscope::import::detect("quant_state_dict.pt", &bytes, bytes.len() as u64);
+    let converted = quantscope::import::convert(kind, &bytes, "quant_state_dict.pt", &options, &limits).unwrap();
+    let document = converted.converted.document;
+    let export = pytorch(&document).unwrap();
+    let names: Vec<&str> = export.tensors.iter().map(|(name, _)| name.as_str()).collect();
+    let wanted: Vec<&str> = document.graph().initializer.iter().map(|tensor| tensor.name()).collect();
+    assert!(!names.is_empty() && names == wanted, "{names:?}");
+    let read: Vec<String> = read_back(&export.state_dict).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(read, wanted);
+    assert!(!export.model_py.contains("\nclass ") && export.notes[0].contains("no network"), "{:?}", export.notes);
+}

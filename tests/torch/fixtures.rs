@@ -45,6 +45,8 @@ fn float_models_equal_pytorch() {
         "activations_trace",
         "activations_script",
         "pools_trace",
+        "ceil_pools_trace",
+        "sliced",
         "lines_trace",
         "words_trace",
         "words_script",
@@ -61,6 +63,37 @@ fn float_models_equal_pytorch() {
         }
     }
     assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn a_file_without_weights_says_why_it_is_not_converted() {
+    let bytes = bytes(&fixtures().join("refused_trace.pt"));
+    let options = quantscope::import::TorchOptions::default();
+    let limits = quantscope::import::Limits::default();
+    let refused = quantscope::import::read_pytorch(&bytes, "refused_trace.pt", &limits, &options).unwrap_err();
+    let said = refused.to_string();
+    assert!(said.contains("without any tensor") && said.contains("adaptive pooling from 12 to 5"), "{said}");
+}
+
+#[test]
+fn behind_an_unknown_operator_every_port_has_axes() {
+    let file = torch(&fixtures().join("unknown.pt"));
+    let converted = &file.converted;
+    assert_eq!(converted.unsupported.len(), 1, "{:?}", converted.notes);
+    let graph = converted.document.graph();
+    let whole = |port: &quantscope::onnx::proto::ValueInfoProto| format!("{:?}", port.r#type).contains("shape: Some");
+    assert!(graph.input.iter().chain(&graph.output).all(whole), "{graph:?}");
+    assert!(converted.notes.iter().any(|note| note.contains("does not tell its rank")), "{:?}", converted.notes);
+}
+
+#[test]
+fn weights_without_a_network_are_counted() {
+    let file = torch(&fixtures().join("quant_state_dict.pt"));
+    assert!(file.converted.document.is_weights_only() && !file.has_graph);
+    let wanted: usize = file.tensors.iter().map(|tensor| tensor.tensor.len()).sum();
+    assert_eq!(quantscope::onnx::parameters(&file.converted.document), wanted as u64);
+    let network = torch(&fixtures().join("net_trace.pt"));
+    assert!(!network.converted.document.is_weights_only());
 }
 
 /// Steps of the last layer's scale that a quantized output may be off: a value on a rounding edge moves by one step,

@@ -49,8 +49,21 @@ pub fn quantized_notes(document: &Document) -> Vec<String> {
     quantized::beyond_pt2e(document).into_iter().chain(quantized::notes(document)).collect()
 }
 
-/// Exports a document. Fails on the first node that has no form in PyTorch here.
+/// Exports a document. Fails on the first node that has no form in PyTorch here. Integer operators become float ones
+/// between quantizers; of a document without a network there are the weights alone.
 pub fn pytorch(document: &Document) -> Result<PytorchExport, PytorchError> {
+    if document.is_weights_only() {
+        return weights::only(document);
+    }
+    if let Some(qdq) = quantized::as_qdq(document) {
+        let mut export = network(&qdq)?;
+        export.notes.push(quantized::LIFTED.to_owned());
+        return Ok(export);
+    }
+    network(document)
+}
+
+fn network(document: &Document) -> Result<PytorchExport, PytorchError> {
     let exact = Emitter::run(document, Flavour::Exact)?;
     let quantized = exact.quantizers() > 0;
     let mut notes = exact.notes.clone();

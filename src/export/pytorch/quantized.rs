@@ -5,6 +5,7 @@ use super::emit::{Emitter, Flavour};
 use super::error::Refusal;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Document, NodeExt};
+use crate::quant::table::{TableFormat, lift, lower};
 use crate::quant::{Granularity, QuantParams, TensorKind, quantized_tensors};
 use crate::tensor::{DType, Tensor};
 
@@ -118,4 +119,22 @@ pub(super) fn notes(document: &Document) -> Vec<String> {
         "activations of another width than 8 bits: no quantized kernel takes them.",
     );
     notes
+}
+
+/// What is said of a model whose integer operators were lifted.
+pub(super) const LIFTED: &str = "Integer operators are written as float ones between quantizers: a sum that lies \
+                                 between two codes may be rounded to the other one.";
+
+/// A document with integer operators as one with quantizers around float operators; `None` where there are none, and
+/// where they cannot be lifted.
+pub(super) fn as_qdq(document: &Document) -> Option<Document> {
+    let is_integer = |node: &NodeProto| {
+        let op = node.op_type();
+        op.starts_with("QLinear") || matches!(op, "QGemm" | "ConvInteger" | "MatMulInteger")
+    };
+    if !document.graph().node.iter().any(is_integer) {
+        return None;
+    }
+    let lifted = lift(document, None).ok()?;
+    lower(&lifted.float, &lifted.table, TableFormat::Qdq).ok()
 }

@@ -1,7 +1,9 @@
 //! A state dict as `model.pt` and as `model.safetensors`.
 
+use super::PytorchExport;
 use super::error::PytorchError;
 use super::pickle::Pickle;
+use crate::onnx::Document;
 use crate::tensor::{DType, Tensor};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -157,4 +159,32 @@ fn rebuilt(pickle: &mut Pickle, key: usize, name: &str, tensor: &Tensor) -> Resu
     pickle.tuple();
     pickle.reduce();
     Ok(())
+}
+
+/// `model.py` where there is no class to write.
+const WEIGHTS_PY: &str = "\
+# Weights alone: the file that they come from holds no network. Load them into the class that they belong to:
+#     model.load_state_dict(load())
+import torch
+
+
+def load(path=\"model.pt\"):
+    return torch.load(path, weights_only=True)
+";
+
+/// Every constant under its own name, without a class.
+pub(super) fn only(document: &Document) -> Result<PytorchExport, PytorchError> {
+    let tensors = crate::export::weights(document).map_err(PytorchError::Invalid)?;
+    let notes = vec![format!(
+        "The file holds no network: {} tensors are written under their own names, and model.py holds no class.",
+        tensors.len()
+    )];
+    Ok(PytorchExport {
+        model_py: WEIGHTS_PY.to_owned(),
+        model_pt2e_py: None,
+        safetensors: state_dict_safetensors(&tensors)?,
+        state_dict: state_dict_pt(&tensors)?,
+        tensors,
+        notes,
+    })
 }

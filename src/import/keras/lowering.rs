@@ -98,6 +98,7 @@ impl<'a> Lowering<'a> {
             inputs.push(value);
         }
         let outputs = self.model(model, &inputs, Place { prefix: "", scope: None, once: true })?;
+        let rank = inputs.first().and_then(Value::rank);
         let mut used: BTreeSet<String> = inputs.into_iter().map(|input| input.name).collect();
         for output in outputs {
             let mut output = self.as_is(&output);
@@ -107,8 +108,19 @@ impl<'a> Lowering<'a> {
                 used.insert(name.clone());
                 output = output.named(name);
             }
-            let dims = output.shape.as_ref().map(|shape| declared(shape));
-            self.builder.output(&output.name, output.dtype, dims.as_deref());
+            let dims = match &output.shape {
+                Some(shape) => declared(shape),
+                // Behind a layer that is not known. The format wants a number of axes.
+                None => {
+                    let rank = rank.unwrap_or(1);
+                    self.note(format!(
+                        "The shape of output '{}' is not known: it is written with {rank} open axes, as the input has.",
+                        output.name
+                    ));
+                    vec![Dim::Unknown; rank]
+                }
+            };
+            self.builder.output(&output.name, output.dtype, Some(&dims));
         }
         Ok(())
     }

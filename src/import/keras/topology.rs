@@ -146,9 +146,12 @@ impl Reader {
             Value::Object(map) => map.clone(),
             _ => Map::new(),
         };
-        // Functions carry their name only, where every layer says its dtype or whether it trains.
+        // Functions carry their name and options, where every layer says whether it trains or what type it has. Only .keras files
+        // tell the module, and there are a layer and a function of the name Reshape.
         let module = json.get("module").and_then(Value::as_str).unwrap_or_default();
-        let bare = config.keys().all(|key| key == "name") && json.get("inbound_nodes").is_some();
+        let bare = !["trainable", "dtype"].iter().any(|key| config.contains_key(*key))
+            && class != "InputLayer"
+            && json.get("inbound_nodes").is_some();
         let is_function = !is_model && self.major >= 3 && (module.contains(".ops.") || (module.is_empty() && bare));
         // Custom layers are registered as `package>Class`.
         let class = class.rsplit('>').next().unwrap_or(class).to_owned();

@@ -15,12 +15,14 @@ pub(super) enum Scope {
 }
 
 /// A part of a layer that has weights of its own, as both kinds of file call it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Part {
     /// Folder names in `model.weights.h5`; the first that is there is taken.
     pub folders: &'static [&'static str],
     /// What a component of the weight's name is, or begins with; empty where names do not tell the part.
     pub component: &'static str,
+    /// What a component is where none is that: the name that a part was given by hand, and keeps.
+    pub own_name: Option<String>,
 }
 
 /// The weights of a file by their names.
@@ -131,7 +133,11 @@ impl<'a> Weights<'a> {
             let is_part = |component: &&str| {
                 *component == part.component || (part.component.ends_with('_') && component.starts_with(part.component))
             };
-            rest.retain(|(_, components)| components.iter().any(is_part));
+            let prefixed = rest.iter().any(|(_, components)| components.iter().any(is_part));
+            match part.own_name.as_deref().filter(|_| !prefixed) {
+                Some(name) => rest.retain(|(_, components)| components.contains(&name)),
+                None => rest.retain(|(_, components)| components.iter().any(is_part)),
+            }
         }
         let leaf = |components: &[&str]| {
             let last = components.last().copied().unwrap_or_default();

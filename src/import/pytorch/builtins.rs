@@ -66,6 +66,14 @@ pub(super) fn call(machine: &mut Machine<'_>, full_name: &str, args: &Args) -> M
             "is_scripting" => Py::Bool(true),
             _ => Py::Bool(false),
         },
+        // Python's own, of which x[a:b] is made; a tensor's is called torch.slice.
+        "slice" if full_name == "slice" && !matches!(first, Py::Value(_) | Py::Tensor(_)) => {
+            let (start, end, step) = match args.positional.as_slice() {
+                [end] => (Py::None, end.clone(), Py::None),
+                _ => (first, at(1), at(2)),
+            };
+            Py::tuple(vec![Py::Name("slice".into()), start, end, step])
+        }
         "range" => {
             let number = |value: &Py| value.as_int().ok_or_else(|| Refusal::new("a loop of unknown length"));
             let (start, end, step) = match args.positional.as_slice() {

@@ -88,7 +88,16 @@ fn output(graph: &mut Graph, id: ValueId, wish: &str, taken: &mut HashSet<String
     if !taken.insert(name.clone()) {
         name = graph.builder.node("Identity", &[&name], wish, &[]);
     }
-    let (dtype, shape) = (graph.value(id).dtype, graph.value(id).shape.clone());
+    let (dtype, mut shape) = (graph.value(id).dtype, graph.value(id).shape.clone());
+    if shape.is_none() && !graph.unsupported.is_empty() {
+        let rank = graph.first_rank();
+        // Behind an operator that is not known. The format wants a number of axes.
+        let note = format!(
+            "The shape of output '{name}' is not known: it is written with {rank} open axes, as the input has."
+        );
+        graph.notes.push(note);
+        shape = Some(vec![Dim::Unknown; rank]);
+    }
     graph.builder.output(&name, dtype, shape.as_deref());
 }
 

@@ -132,7 +132,8 @@ pub(super) fn read_within(
         Some(converted) => converted,
         None => {
             if tensors.is_empty() {
-                let found = format!("{} without any tensor", kind.name());
+                let why: String = notes.iter().map(|note| format!(". {}", note.trim_end_matches('.'))).collect();
+                let found = format!("{} without any tensor{why}", kind.name());
                 let advice = "Check that this is the file you meant.";
                 return Err(ImportError::format("data.pkl", found, "tensors", advice));
             }

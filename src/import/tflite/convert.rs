@@ -198,16 +198,14 @@ impl Converter<'_> {
         Ok(Converted { document, notes: self.notes, unsupported, layer_of, source_tensors })
     }
 
+    /// The value of each computed tensor, under the tensor's whole name: what its codes stand for where it is quantized.
     fn layers(&self) -> Vec<LayerValues> {
-        let layer = |operator: &Operator| {
-            let value = |at: &usize| {
-                let layout = self.layout_of(*at);
-                self.values.get(&(*at, layout)).cloned()
-            };
-            let values: Vec<String> = operator.outputs.iter().filter_map(value).collect();
-            (!values.is_empty()).then(|| LayerValues { layer: self.operator_place(operator), values })
+        let made = self.graph.operators.iter().flat_map(|operator| &operator.outputs);
+        let layer = |&at: &usize| {
+            let value = self.values.get(&(at, self.layout_of(at)))?.clone();
+            Some(LayerValues { layer: self.graph.tensors.get(at)?.name.clone(), values: vec![value] })
         };
-        self.graph.operators.iter().filter_map(layer).collect()
+        self.graph.inputs.iter().chain(made).filter_map(layer).collect()
     }
 
     fn source_tensors(&self) -> Result<Vec<SourceTensor>, ImportError> {

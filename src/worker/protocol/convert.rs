@@ -119,6 +119,9 @@ impl OutputCheck {
     }
 }
 
+/// Rounding of the real numbers that codes stand for, in steps.
+const STEP_SLACK: f64 = 1e-3;
+
 /// A layer in the recording and in the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputRow {
@@ -132,14 +135,28 @@ pub struct OutputRow {
     pub source_shape: Vec<usize>,
     /// Dims of the model's value.
     pub shape: Vec<usize>,
+    /// The step between the numbers that a quantized layer can give; `None` for others.
+    pub step: Option<f64>,
+    /// How many of these steps a value may be off: one, and behind a layer that is off a few.
+    pub steps: u8,
     /// The differences, or why there are none.
     pub difference: Result<LayerDifference, String>,
 }
 
 impl OutputRow {
-    /// Whether the two are equal as far as `tolerance`, relative to the largest magnitude, goes.
+    /// Whether the two are equal as far as `tolerance`, relative to the largest magnitude, goes; for a quantized layer,
+    /// as far as its steps go.
     pub fn is_equal(&self, tolerance: f64) -> bool {
+        let within = |off: f64| off <= f64::from(self.steps) + STEP_SLACK;
         self.difference.as_ref().is_ok_and(|difference| difference.relative <= tolerance)
+            || self.steps_off().is_some_and(within)
+    }
+
+    /// How many steps a quantized layer is off where it is farthest off. A sum that lies between two codes is rounded to
+    /// either, by what its framework makes of the scales.
+    pub fn steps_off(&self) -> Option<f64> {
+        let found = self.difference.as_ref().ok().filter(|found| found.relative.is_finite())?;
+        Some(found.metrics.max_abs? / self.step.filter(|&step| step > 0.0)?)
     }
 }
 

@@ -28,7 +28,10 @@ pub(super) fn node(emitter: &mut Emitter<'_>, position: usize, node: &NodeProto)
         "Constant" => return constant(emitter, node),
         "QuantizeLinear" | "DequantizeLinear" => return quantized::quantizer(emitter, node),
         "QLinearConv" | "QLinearMatMul" | "ConvInteger" | "MatMulInteger" | "DynamicQuantizeLinear" => {
-            return Err("integer operators have no form in PyTorch here: export the model as QDQ first".into());
+            let why = "it stays an integer operator, which has no form in PyTorch here: what it reads is made in \
+                       integers, or its scale is found in each run. Quantize the float model as QDQ on the Quantize \
+                       page, and export that";
+            return Err(why.into());
         }
         _ => {}
     }

@@ -10,10 +10,11 @@ use crate::tensor::{DType, Tensor};
 /// What Keras adds to the scores of positions that must not be seen.
 const UNSEEN: f32 = -1e9;
 
-const QUERY: Part = Part { folders: &["query_dense", "_query_dense"], component: "query" };
-const KEY: Part = Part { folders: &["key_dense", "_key_dense"], component: "key" };
-const VALUE: Part = Part { folders: &["value_dense", "_value_dense"], component: "value" };
-const OUTPUT: Part = Part { folders: &["output_dense", "_output_dense"], component: "attention_output" };
+const QUERY: Part = Part { folders: &["query_dense", "_query_dense"], component: "query", own_name: None };
+const KEY: Part = Part { folders: &["key_dense", "_key_dense"], component: "key", own_name: None };
+const VALUE: Part = Part { folders: &["value_dense", "_value_dense"], component: "value", own_name: None };
+const OUTPUT: Part =
+    Part { folders: &["output_dense", "_output_dense"], component: "attention_output", own_name: None };
 
 /// Attention over the one axis between batch and width: softmax(q k^T / sqrt(key_dim)) v for every head.
 pub(super) fn multi_head(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> {

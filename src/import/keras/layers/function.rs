@@ -1,6 +1,6 @@
 //! Functions between layers: `keras.ops` of Keras 3 and `TFOpLambda` of Keras 2, as `x + 1` makes them.
 
-use super::merge;
+use super::{merge, ops};
 use crate::import::keras::context::Context;
 use crate::import::keras::stop::{Stop, unsupported};
 use crate::import::keras::topology::Arg;
@@ -14,10 +14,11 @@ enum Operand {
 }
 
 /// The arguments in order, then the keywords that functions have operands in.
-fn operands(context: &Context) -> Result<Vec<Operand>, Stop> {
-    let keywords = ["y", "x2"].iter().filter_map(|name| context.call.keyword(name));
+fn operands(context: &mut Context) -> Result<Vec<Operand>, Stop> {
+    let call = context.call;
+    let keywords = ["y", "x2"].iter().filter_map(|name| call.keyword(name));
     let mut found = Vec::new();
-    for arg in context.call.args.iter().chain(keywords) {
+    for arg in call.args.iter().chain(keywords) {
         match arg {
             Arg::Tensor(tensor, shape) => match context.values.get(tensor) {
                 Some(value) => found.push(Operand::Tensor(value.with_declared_shape(shape.as_deref()))),
@@ -25,7 +26,10 @@ fn operands(context: &Context) -> Result<Vec<Operand>, Stop> {
             },
             Arg::Plain(value) => match crate::import::keras::config::number(value) {
                 Some(number) => found.push(Operand::Number(number)),
-                None => return unsupported("an argument that is no number"),
+                None => match ops::constant(context, value)? {
+                    Some(constant) => found.push(Operand::Tensor(constant)),
+                    None => return unsupported("an argument that is no number"),
+                },
             },
             Arg::List(_) => return unsupported("a list as argument"),
         }
@@ -45,6 +49,11 @@ fn function_name<'n>(context: &'n Context) -> &'n str {
 /// Elementwise functions of one or two operands.
 pub(super) fn function(context: &mut Context) -> Result<Vec<Value>, Stop> {
     let name = function_name(context).to_owned();
+    if context.layer.is_function
+        && let Some(results) = ops::with_options(context, &name)?
+    {
+        return Ok(results);
+    }
     let operands = operands(context)?;
     if let Some(op_type) = logic(&name) {
         return logical(context, op_type, &operands);
@@ -65,7 +74,8 @@ pub(super) fn function(context: &mut Context) -> Result<Vec<Value>, Stop> {
     };
     let (first, second) = match (first, second) {
         (Operand::Tensor(first), Operand::Tensor(second)) if op_type != "NotEqual" => {
-            return merge::elementwise(context, &[first.clone(), second.clone()], op_type);
+            let (first, second) = ops::same_rank(context, first.clone(), second.clone())?;
+            return merge::elementwise(context, &[first, second], op_type);
         }
         (Operand::Tensor(value), Operand::Number(number)) => (Ok(value.clone()), Err(*number)),
         (Operand::Number(number), Operand::Tensor(value)) => (Err(*number), Ok(value.clone())),
@@ -158,20 +168,12 @@ pub(super) fn masking(context: &mut Context, inputs: &[Value]) -> Result<Vec<Val
     let value = context.low.as_is(&value);
     let skipped = context.config.float("mask_value", 0.0)? as f32;
     let skipped = context.floats("mask_value", &[], &[skipped])?;
-    let to_float = [("to", i64::from(DType::Float32.to_onnx()).into())];
     let equal = context.node("Equal", &[&value.name, &skipped], "Equal", &[]);
     let differs = context.node("Not", &[&equal], "Not", &[]);
-    let number = context.node("Cast", &[&differs], "Cast", &to_float);
-    let most = |context: &mut Context, keep: i64, suffix: &str| {
-        if context.low.builder.opset() >= 18 {
-            let axes = context.ints("axes", &[-1])?;
-            return Ok::<_, Stop>(context.node("ReduceMax", &[&number, &axes], suffix, &[("keepdims", keep.into())]));
-        }
-        Ok(context.node("ReduceMax", &[&number], suffix, &[("axes", vec![-1i64].into()), ("keepdims", keep.into())]))
-    };
-    let kept = most(context, 1, "kept")?;
+    let number = context.node("Cast", &[&differs], "Cast", &[("to", i64::from(DType::Float32.to_onnx()).into())]);
+    let kept = ops::reduced(context, "ReduceMax", &number, &[-1], true, "kept")?;
     let name = context.node("Mul", &[&value.name, &kept], "Mul", &[]);
-    let flat = most(context, 0, "steps")?;
+    let flat = ops::reduced(context, "ReduceMax", &number, &[-1], false, "steps")?;
     let mask = context.node("Cast", &[&flat], "mask", &[("to", i64::from(DType::Bool.to_onnx()).into())]);
     Ok(vec![Value { mask: Some(mask), ..Value::new(name, value.shape.clone(), Layout::AsIs) }])
 }

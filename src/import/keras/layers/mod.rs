@@ -7,6 +7,7 @@ mod dense;
 mod function;
 mod merge;
 mod norm;
+mod ops;
 mod pool;
 mod recurrent;
 mod scan;

@@ -327,7 +327,7 @@ impl Recurrent {
 }
 
 /// The cell inside a recurrent layer, which has the weights.
-const CELL: Part = Part { folders: &["cell"], component: "" };
+const CELL: Part = Part { folders: &["cell"], component: "", own_name: None };
 
 /// Shape and name of the results, as Keras returns them.
 struct Input {
@@ -385,8 +385,9 @@ pub(super) fn recurrent(context: &mut Context, inputs: &[Value]) -> Result<Vec<V
 
 /// `Bidirectional`: a forward and a backward layer and how their results are merged.
 pub(super) fn bidirectional(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> {
+    let config = context.config;
     let read = |key: &str| {
-        let layer = context.config.get(key)?;
+        let layer = config.get(key)?;
         Some((layer.get("class_name")?.as_str()?, layer.get("config")?.as_object()?))
     };
     let Some((class, config)) = read("layer") else { return Err(context.config.wrong("layer", "a recurrent layer")) };
@@ -408,7 +409,10 @@ pub(super) fn bidirectional(context: &mut Context, inputs: &[Value]) -> Result<V
         (&backward, backward_states, &["backward_layer"], "backward"),
     ] {
         let component = if name == "forward" { "forward_" } else { "backward_" };
-        context.parts = vec![Part { folders: folder, component }, CELL];
+        // A backward layer that was given, not made of the forward one, keeps its name.
+        let given = if name == "forward" { None } else { read("backward_layer") };
+        let own_name = given.and_then(|(_, config)| Some(config.get("name")?.as_str()?.to_owned()));
+        context.parts = vec![Part { folders: folder, component, own_name }, CELL];
         context.path = format!("{path}/{name}");
         // Keras turns the second layer's sequence around, whichever way it runs.
         runs.push(layer.run(context, &input.value, states, input.mask.as_deref(), layer.backwards)?);

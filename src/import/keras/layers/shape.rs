@@ -13,7 +13,7 @@ fn in_order(context: &mut Context, value: &Value) -> String {
     context.low.as_is(value).name
 }
 
-fn product(dims: &[Option<usize>]) -> Option<usize> {
+pub(super) fn product(dims: &[Option<usize>]) -> Option<usize> {
     dims.iter().try_fold(1usize, |product, dim| product.checked_mul((*dim)?))
 }
 

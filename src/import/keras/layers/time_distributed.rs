@@ -8,7 +8,7 @@ use crate::import::keras::topology::Layer;
 use crate::import::keras::value::Value;
 use crate::import::keras::weights::Part;
 
-const INNER: Part = Part { folders: &["layer"], component: "" };
+const INNER: Part = Part { folders: &["layer"], component: "", own_name: None };
 
 /// A dense layer or an activation takes the steps as they are; any other layer sees them as a larger batch.
 pub(super) fn time_distributed(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> {
@@ -30,7 +30,13 @@ pub(super) fn time_distributed(context: &mut Context, inputs: &[Value]) -> Resul
     };
     let value = context.single(inputs)?;
     let value = context.low.as_is(value);
-    let per_step = !matches!(class, "Dense" | "Activation" | "ReLU" | "LeakyReLU" | "ELU" | "Dropout" | "Softmax");
+    // Counted from the front, an axis of a step is another one with the steps in front.
+    let along_last = || Ok::<_, Stop>(Config::new(&layer.name, &layer.config).axes("axis", &[-1])? == [-1]);
+    let per_step = match class {
+        "Dense" | "Activation" | "ReLU" | "LeakyReLU" | "ELU" | "Dropout" => false,
+        "Softmax" => !along_last()?,
+        _ => true,
+    };
     let mut parts = context.parts.clone();
     parts.push(INNER);
     let (input, outer) = match (&value.shape, per_step) {

@@ -23,6 +23,9 @@ use crate::tensor::{DType, Tensor};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// Axes of a batch of images.
+const IMAGES: usize = 4;
+
 /// Why code cannot be turned into a graph, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal(pub String);
@@ -360,22 +363,33 @@ impl Graph {
         }
     }
 
+    /// The number of the first input's axes, where it is known; else that of images.
+    pub fn first_rank(&self) -> usize {
+        let first = self.builder.graph().input.first();
+        let value = first.and_then(|first| self.values.iter().find(|value| value.name == first.name()));
+        value.and_then(|value| value.shape.as_ref()).map_or(IMAGES, Vec::len)
+    }
+
     /// Writes down what was learned of the inputs' dims since they were declared.
     pub fn settle_inputs(&mut self) {
         let known: HashMap<String, (DType, Option<Vec<Dim>>)> =
             self.values.iter().map(|value| (value.name.clone(), (value.dtype, value.shape.clone()))).collect();
         let mut guessed = Vec::new();
+        let unknown = !self.unsupported.is_empty();
         for input in &mut self.builder.graph_mut().input {
             if let Some((dtype, shape)) = known.get(input.name()) {
-                // ONNX wants a rank. Indices come as a batch of lists.
-                let list = (shape.is_none() && dtype.is_int()).then(|| vec![Dim::Unknown; 2]);
-                guessed.extend(list.is_some().then(|| input.name().to_owned()));
-                let shape = list.as_ref().or(shape.as_ref());
+                // ONNX wants a rank. Indices come as a batch of lists; in front of an operator that is not known nothing
+                // tells the rank, and nothing can run.
+                let rank = if dtype.is_int() { Some(2) } else { unknown.then_some(IMAGES) };
+                let guess = rank.filter(|_| shape.is_none()).map(|rank| vec![Dim::Unknown; rank]);
+                guessed.extend(guess.as_ref().map(|guess| (input.name().to_owned(), guess.len())));
+                let shape = guess.as_ref().or(shape.as_ref());
                 *input = crate::onnx::value_info(input.name(), *dtype, shape.map(Vec::as_slice));
             }
         }
-        for name in guessed {
-            self.note(format!("The input {name} is taken for a batch of lists: the file does not tell its rank."));
+        for (name, rank) in guessed {
+            let what = if rank == IMAGES { "images" } else { "lists" };
+            self.note(format!("The input {name} is taken for a batch of {what}: the file does not tell its rank."));
         }
     }
 }

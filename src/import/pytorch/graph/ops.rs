@@ -233,8 +233,11 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
         "pixel_shuffle" => {
             let attributes = [("blocksize", args.int_or(1, "upscale_factor", 1)?.into()), ("mode", "CRD".into())];
             let id = graph.operand(input()?)?;
+            graph.learn(id, &vec![Dim::Unknown; 4]);
+            let batch = graph.shape(id).and_then(|shape| shape.first().cloned()).unwrap_or(Dim::Unknown);
+            let shape = vec![batch, Dim::Unknown, Dim::Unknown, Dim::Unknown];
             let name = graph.real(id);
-            graph.emit("DepthToSpace", &[&name], "pixel_shuffle", &attributes, DType::Float32, None)
+            graph.emit("DepthToSpace", &[&name], "pixel_shuffle", &attributes, DType::Float32, Some(shape))
         }
         "flatten" => reshape::flatten(graph, args)?,
         "reshape" | "view" | "_unsafe_view" => reshape::reshape(graph, input()?, &rest(args, 1, "shape"))?,

@@ -1,7 +1,7 @@
 //! Pooling, and changes of an image's size.
 
 use super::elementwise::requantized;
-use super::{Args, Graph, Made, Refusal};
+use super::{Args, Graph, Made, Refusal, reshape};
 use crate::import::pytorch::python::{Py, ValueId};
 use crate::onnx::{Attr, Dim};
 use crate::tensor::DType;
@@ -85,11 +85,32 @@ pub(super) fn avg_pool(graph: &mut Graph, args: &Args, spatial: usize) -> Made<V
         dilation: vec![1; spatial],
         ceil: args.bool_or(4, "ceil_mode", false)?,
     };
+    let input = args.required(0, "input")?;
     let mut attributes = window.attributes();
     if args.bool_or(5, "count_include_pad", true)? && window.padding.iter().any(|&pad| pad != 0) {
+        if window.ceil {
+            return padded_average(graph, input, window);
+        }
         attributes.push(("count_include_pad", true.into()));
     }
-    pool(graph, args.required(0, "input")?, "AveragePool", "avg_pool", &window, attributes)
+    pool(graph, input, "AveragePool", "avg_pool", &window, attributes)
+}
+
+/// An average over a window that counts the padding, but not what `ceil_mode` lets it reach behind that. ONNX counts both
+/// or neither: the zeros become part of the input.
+fn padded_average(graph: &mut Graph, input: &Py, window: Window) -> Made<ValueId> {
+    let id = graph.operand(input)?;
+    let spatial = window.kernel.len();
+    graph.learn(id, &vec![Dim::Unknown; spatial + 2]);
+    let pads: Vec<i64> = window.padding.iter().rev().flat_map(|&pad| [pad, pad]).collect();
+    let wanted = window.shape(graph.shape(id));
+    let inside = Window { padding: vec![0; spatial], ..window };
+    let padded = reshape::pad(graph, &Py::Value(id), &pads, "constant", 0.0)?;
+    // A last window that begins in the padding behind the input is left out in PyTorch.
+    if inside.shape(graph.shape(padded)) != wanted {
+        return Err(Refusal::new("an average pooling whose last window lies in the padding"));
+    }
+    pool(graph, &Py::Value(padded), "AveragePool", "avg_pool", &inside, inside.attributes())
 }
 
 fn pool(

@@ -64,8 +64,14 @@ pub fn Check(
     view! {
         <section class="card" aria-label="Conversion check">
             <header class="card-head"><h3>"Conversion check"</h3><small>"the source's own numbers against the converted model's, layer by layer"</small></header>
-            <p>"The source's framework does not run in a browser. These lines run it once and write recorded.npz: the input, and the output of every layer. Choose that file, or drop it here."</p>
-            <Code label="recording code" text=Signal::derive(snippet) />
+            {move || if snippet().is_empty() && card.with(Option::is_some) {
+                view! { <p>"The file holds weights without a network: there are no outputs to compare."</p> }.into_any()
+            } else {
+                view! {
+                    <p>"The source's framework does not run in a browser. These lines run it once and write recorded.npz: the input, and the output of every layer. Choose that file, or drop it here."</p>
+                    <Code label="recording code" text=Signal::derive(snippet) />
+                }.into_any()
+            }}
             <div class="tools form">
                 <button type="button" class="primary" on:click=move |_| if let Some(input) = input.get() { input.click() }>"Choose recorded outputs"</button>
                 <input type="file" hidden accept=".npz" node_ref=input aria-label="Recorded outputs" tabindex="-1" on:change=move |event| {
@@ -103,10 +109,12 @@ fn verdict(session: Session, check: &OutputCheck, tolerance: f64) -> AnyView {
     let inputs: Vec<String> =
         check.inputs.iter().map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", "))).collect();
     let all = check.rows.len();
+    let steps =
+        if check.rows.iter().any(|row| row.step.is_some()) { ", quantized ones to a step of their scale" } else { "" };
     let lines = check.notes.iter().chain(&check.missing).cloned();
     view! {
         <p role="status" aria-label="Conversion check result">
-            <b>{format!("{equal} of {all} layers are equal within {tolerance:e}.")}</b>" "
+            <b>{format!("{equal} of {all} layers are equal within {tolerance:e}{steps}.")}</b>" "
             {match name {
                 Some(name) => view! { "The first that differs: "<button type="button" class="ghost" on:click=move |_| open_layer(session, &target)>{name}</button>"." }.into_any(),
                 None => view! { "No layer differs." }.into_any(),
@@ -127,6 +135,10 @@ fn line(row: &OutputRow, tolerance: f64) -> Line {
             let metrics = &found.metrics;
             let verdict = match (row.is_equal(tolerance), metrics.different_count + metrics.not_finite_count) {
                 (true, 0) => "equal bits",
+                (true, _) if found.relative > tolerance => match row.steps {
+                    1 => "equal to one step",
+                    _ => "equal to a few steps",
+                },
                 (true, _) => "equal",
                 (false, _) => "differs",
             };

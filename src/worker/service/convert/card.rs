@@ -22,6 +22,8 @@ impl Service {
         };
         let is_code = |path: &str| path.ends_with(".py") || path.ends_with("forward");
         let code = model.summary.metadata.iter().filter(|(path, _)| foreign.is_some() && is_code(path));
+        let mut notes = metadata("notes");
+        notes.extend(range_note(model));
         Ok(ConversionCard {
             model: id,
             source: model.original.as_ref().map_or(Kind::Onnx, |original| original.kind).name().to_owned(),
@@ -33,14 +35,26 @@ impl Service {
                 Some(_) => (OLDEST_KERAS_OPSET..=NEWEST_OPSET).collect(),
                 None => opset.into_iter().collect(),
             },
-            notes: metadata("notes"),
+            notes,
             unsupported: metadata("not converted"),
             code: code.cloned().collect(),
-            recorder: recorder(framework(model), &recorded(model)),
-            pytorch_notes: if model.quantized.is_empty() { Vec::new() } else { quantized_notes(&model.document) },
+            recorder: match model.document.is_weights_only() {
+                true => String::new(),
+                false => recorder(framework(model), &recorded(model)),
+            },
+            pytorch_notes: pytorch_notes(model),
             tolerance: LAYER_TOLERANCE,
         })
     }
+}
+
+/// What is said before a model is written as PyTorch.
+fn pytorch_notes(model: &OpenModel) -> Vec<String> {
+    if model.document.is_weights_only() {
+        let note = "There is no network to write: the tensors come under their own names, without a class.";
+        return vec![note.to_owned()];
+    }
+    if model.quantized.is_empty() { Vec::new() } else { quantized_notes(&model.document) }
 }
 
 /// What can run the file in Python.
@@ -66,7 +80,40 @@ fn recorded(model: &OpenModel) -> RecordedModel<'_> {
     let inputs: Vec<_> = inputs.collect();
     let pixels = model.summary.preprocess.is_some() && inputs.first().is_some_and(is_image);
     let file = model.summary.file.split(" (").next().unwrap_or_default();
-    RecordedModel { file, inputs, pixels, most_index: most_index(model) }
+    let ranges = model.document.inputs().map(|input| quantizer_range(model, input.name())).collect();
+    RecordedModel { file, inputs, ranges, pixels, most_index: most_index(model) }
+}
+
+/// What the quantizer that reads a value can represent; `None` where none does.
+fn quantizer_range(model: &OpenModel, value: &str) -> Option<(f32, f32)> {
+    let tensor = model.quantized.iter().find(|tensor| tensor.value == value)?;
+    let (low, mut high) = tensor.range()?;
+    if halves(model)
+        && let Some(params) = tensor.fixed().filter(|params| params.dtype == DType::Uint8)
+        && let ([scale], [zero_point]) = (params.scale.as_slice(), params.zero_point.as_slice())
+    {
+        high = (MOST_OF_FBGEMM - zero_point) as f32 * scale;
+    }
+    Some((low, high)).filter(|_| low < high)
+}
+
+/// Largest code of an activation that PyTorch's fbgemm calibrates to: its products of larger ones overflow 16 bits.
+const MOST_OF_FBGEMM: i32 = 127;
+
+/// Whether the file's own framework calibrates to half of the codes of an activation.
+fn halves(model: &OpenModel) -> bool {
+    matches!(framework(model), Recorder::Torch | Recorder::TorchScript)
+}
+
+/// Where the recording code's numbers come from, in words.
+fn range_note(model: &OpenModel) -> Option<String> {
+    let (input, (low, high)) =
+        model.document.inputs().find_map(|input| Some((input.name(), quantizer_range(model, input.name())?)))?;
+    let which = match halves(model) {
+        true => "the codes 0 to 127 of its quantizer, which are those that fbgemm calibrates to",
+        false => "its quantizer's range",
+    };
+    Some(format!("The recording code draws '{input}' from {low} to {high}, {which}: what lies outside is cut."))
 }
 
 /// The largest index that every constant table of the model has, which is what words and categories may be; `None` without

@@ -9,12 +9,15 @@ use crate::engine::{InputFact, Observe, Plan, Semantics};
 use crate::import::{Kind, Limits, read_npz};
 use crate::onnx::{Dim, NodeExt};
 use crate::problem::Problem;
+use crate::quant::TensorKind;
 use crate::tensor::Tensor;
 use crate::worker::protocol::{ModelId, OutputCheck, OutputRow, PortSummary};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Name of the recording in messages about its content.
 const RECORDING: &str = "the recorded outputs";
+/// Layers that are named in one note.
+const MOST_NAMED: usize = 8;
 /// How far back from a value its layer is looked for.
 const MOST_STEPS: usize = 6;
 
@@ -77,6 +80,8 @@ impl Service {
             let row = OutputRow {
                 layer: key.clone(),
                 row: self.row_of(model, &value),
+                step: step_of(model, &value),
+                steps: 1,
                 value,
                 source_shape: recorded.shape().to_vec(),
                 shape: tensor.shape().to_vec(),
@@ -85,13 +90,17 @@ impl Service {
             found.push((at, row));
         }
         found.sort_by_key(|(at, _)| *at);
-        let rows: Vec<OutputRow> = found.into_iter().map(|(_, row)| row).collect();
+        let mut rows: Vec<OutputRow> = found.into_iter().map(|(_, row)| row).collect();
+        allow_steps(&mut rows);
         if rows.is_empty() {
             let keys: Vec<&str> = recording.outputs.iter().take(5).map(|(key, _)| key.as_str()).collect();
             let found = format!("outputs called {}, none of which the model has", keys.join(", "));
             return Err(problem(&found, "an .npz with outputs under the names of layers").into());
         }
         notes.extend(layout_note(&rows));
+        notes.extend(step_note(&rows));
+        notes.extend(names.not_recorded(&rows));
+        notes.extend(hybrid_note(model));
         Ok(OutputCheck { model: id, recording: file, inputs: ports(&inputs), rows, missing, notes })
     }
 
@@ -237,6 +246,22 @@ impl Names {
         layer.or_else(value)
     }
 
+    /// Which of the source's layers the recording does not have, in words.
+    fn not_recorded(&self, rows: &[OutputRow]) -> Option<String> {
+        let seen: HashSet<&str> = rows.iter().map(|row| row.value.as_str()).collect();
+        let there = self.layers.iter().filter_map(|(layer, value)| Some((*self.values.get(value)?, layer, value)));
+        let mut left: Vec<(usize, &String, &String)> = there.collect();
+        let all = left.len();
+        left.retain(|(_, _, value)| !seen.contains(value.as_str()));
+        left.sort_unstable();
+        let some: Vec<&str> = left.iter().take(MOST_NAMED).map(|(_, layer, _)| layer.as_str()).collect();
+        let more = left.len().saturating_sub(MOST_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let some = some.join(", ");
+        (!left.is_empty())
+            .then(|| format!("{} of the model's {all} layers were not recorded: {some}{more}.", left.len()))
+    }
+
     /// The reason in words; `None` where nobody needs one: TensorFlow Lite records constants and scratch memory too.
     fn why_missing(&self, key: &str) -> Option<String> {
         if self.has_scratch && !self.layers.contains_key(key) {
@@ -262,6 +287,66 @@ fn layout_note(rows: &[OutputRow]) -> Option<String> {
             "{moved} of {} layers have their channels behind the batch here and at the end in the recording (NCHW and \
              NHWC), or the other way round: they are turned before they are compared.",
             rows.len()
+        )
+    })
+}
+
+/// The step between the codes of a value, as real numbers: its scale where it is dequantized, or only moved after that,
+/// and 1 where it is the codes.
+fn step_of(model: &OpenModel, value: &str) -> Option<f64> {
+    let mut value = value.to_owned();
+    for _ in 0..MOST_STEPS {
+        if model.quantized.iter().any(|tensor| tensor.stored == value && tensor.fixed().is_some()) {
+            return Some(1.0);
+        }
+        let node = model.document.producer_node(&value)?;
+        let from = node.input_name(0)?.to_owned();
+        match node.op_type() {
+            "DequantizeLinear" => {
+                let params = model.quantized.iter().find(|tensor| tensor.stored == from)?.fixed()?;
+                return params.scale.iter().map(|&scale| f64::from(scale)).reduce(f64::max);
+            }
+            "Transpose" | "Reshape" | "Identity" | "Flatten" | "Squeeze" | "Unsqueeze" => value = from,
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// What TensorFlow Lite does with weights of 8 bits between float values, in words.
+fn hybrid_note(model: &OpenModel) -> Option<String> {
+    let is_tflite = model.original.as_ref().is_some_and(|original| original.kind == Kind::Tflite);
+    let has = |kind: TensorKind| model.quantized.iter().any(|tensor| tensor.kind == kind);
+    (is_tflite && has(TensorKind::Weight) && !has(TensorKind::Activation)).then(|| {
+        "The file has weights of 8 bits between float values: TensorFlow Lite rounds what enters such a layer to 8 bits in \
+         each run, the converted model does not. Differences of 1 % are usual."
+            .to_owned()
+    })
+}
+
+/// Steps that a quantized layer may be off behind one that is: its sums add up what is off before it.
+const STEPS_BEHIND: u8 = 3;
+/// Part of a step from which on a layer is off.
+const IS_OFF: f64 = 0.5;
+
+/// Rows in the order of running: each quantized one may be a step off, and a few behind one that is.
+fn allow_steps(rows: &mut [OutputRow]) {
+    let mut off = false;
+    for row in rows {
+        row.steps = if off { STEPS_BEHIND } else { 1 };
+        off |= row.steps_off().is_some_and(|steps| steps > IS_OFF);
+    }
+}
+
+/// How many layers are equal only as far as codes go, in words.
+fn step_note(rows: &[OutputRow]) -> Option<String> {
+    let all = rows.iter().filter(|row| row.step.is_some()).count();
+    let off = rows.iter().filter(|row| row.steps_off().is_some_and(|steps| steps > IS_OFF)).count();
+    (all > 0).then(|| {
+        format!(
+            "{all} layers are quantized. A sum between two codes may be rounded to either: they count as equal where no \
+             value is more than one step of their scale off, or {STEPS_BEHIND} behind a layer that is off. {off} of them \
+             are off by a step or more."
         )
     })
 }
