@@ -205,7 +205,7 @@ browserTest("the focus is on what a key has chosen: a row, a tab, and a pane's b
   }
   assert.ok(visited.size >= 3, [...visited].join(" | "));
   await page.getByRole("tab", { selected: true }).focus();
-  for (const name of ["Run", "Playground", "Evaluate", "Overview", "Layer"]) {
+  for (const name of ["Run", "Playground", "Quantize", "Evaluate", "Convert", "Overview", "Layer"]) {
     await page.keyboard.press("ArrowRight");
     await page.waitForFunction((name) => document.activeElement.innerText === name, name);
     assert.equal(await chosen("tab"), name);
