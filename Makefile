@@ -47,6 +47,11 @@ build-engine-check: build-tools ## Build the engine as a module that the browser
 build-tools test-tools: %-tools:
 	@scripts/install-tools.sh $*
 
+.PHONY: bench
+bench: test-tools build-engine-check ## Measure the engine beside tract and onnxruntime-web (10 min the first time)
+	@npm --prefix tools/bench ci --silent --no-audit --no-fund --ignore-scripts
+	@node scripts/bench.mjs
+
 .PHONY: screenshots
 screenshots: build ## Take the README's pictures anew (docs/)
 	@node scripts/screenshots.mjs
