@@ -32,11 +32,12 @@ pub fn layout(scatter: &Scatter, viewport: &Viewport, theme: &Theme) -> Scene {
     };
     let full_x = roomy(extent(points.iter().map(|(_, point)| point.x).chain(scatter.x_limit)));
     let x_range = view.x_range.unwrap_or(full_x);
-    let ends = |point: &ScatterPoint| {
-        let (lo, hi) = point.whisker.unwrap_or((point.y, point.y));
-        [lo, hi, point.y]
-    };
-    let full_y = roomy(extent(points.iter().flat_map(|(_, point)| ends(point)).chain(scatter.y_limit)));
+    // What was looked at briefly has a wide interval, which would press what matters into a line: the intervals of hollow
+    // points are cut where they leave the others' room.
+    let solid = |point: &ScatterPoint| scatter.groups.get(point.group).is_some_and(|group| group.joined);
+    let whiskers = points.iter().filter(|(_, point)| solid(point)).filter_map(|(_, point)| point.whisker);
+    let heights = points.iter().map(|(_, point)| point.y).chain(whiskers.flat_map(|(lo, hi)| [lo, hi]));
+    let full_y = roomy(extent(heights.chain(scatter.y_limit)));
     let y_range = view.y_range.unwrap_or(full_y);
     let (x_title, y_title) = (scatter.x.label(), scatter.y.label());
     let room = frame::y_label_room_px(y_range, Scale::Linear, viewport.height_px);
@@ -78,8 +79,7 @@ pub fn layout(scatter: &Scatter, viewport: &Viewport, theme: &Theme) -> Scene {
             let stroke = Stroke::solid(color.with_alpha(0.45), 1.0);
             shapes.extend(clip_polyline(&ends, &plot).into_iter().map(|points| Shape::Polyline { points, stroke }));
         }
-        let solid = scatter.groups.get(point.group).is_some_and(|group| group.joined);
-        let fill = Some(if solid { color } else { theme.panel });
+        let fill = Some(if solid(point) { color } else { theme.panel });
         let stroke = Some(Stroke::solid(color, 1.5));
         shapes.push(Shape::Circle { center, radius_px: RADIUS_PX, fill, stroke });
         let corners = (at(center.x - REACH_PX, center.y - REACH_PX), at(center.x + REACH_PX, center.y + REACH_PX));

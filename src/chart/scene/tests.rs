@@ -1,8 +1,9 @@
-//! Layouts of the four charts, on small data and on odd data.
+//! Layouts of the charts, on small data and on odd data.
 
 use super::*;
 use crate::chart::data::{
-    Axis, ChannelMarks, Channels, Depth, Direction, Handle, Histogram, RangeColor, RangeRow, Ranges, Series,
+    Axis, ChannelMarks, Channels, Depth, Direction, Handle, Histogram, RangeColor, RangeRow, Ranges, Scatter,
+    ScatterGroup, ScatterPoint, Series,
 };
 use crate::chart::theme::Brightness;
 use crate::chart::view::HistogramLayout;
@@ -275,4 +276,23 @@ fn every_chart_survives_odd_data_and_no_room() {
             }
         }
     }
+}
+
+#[test]
+fn wide_intervals_of_hollow_points_do_not_press_the_others_into_a_line() {
+    let group = |joined| ScatterGroup { name: format!("{joined}"), role: Role::Float, joined };
+    let point = |group, whisker| ScatterPoint { label: String::new(), x: 1.0, y: 0.0, whisker: Some(whisker), group };
+    let scatter = |hollow| Scatter {
+        groups: vec![group(false), group(true)],
+        points: vec![point(0, hollow), point(1, (-1.0, 1.0)), point(1, (f64::NAN, 0.5))],
+        ..Scatter::default()
+    };
+    let range = |hollow| {
+        let scene = super::scene(&chart(Plot::Scatter(scatter(hollow))), &viewport(600.0, 200.0), &Theme::LIGHT);
+        let y = scene.y.unwrap();
+        (y.value(scene.plot.bottom()), y.value(scene.plot.y))
+    };
+    assert_eq!(range((-14.0, 4.0)), range((0.0, 0.0)));
+    let (low, high) = range((-14.0, 4.0));
+    assert!(low < -1.0 && low > -1.5 && high > 1.0 && high < 1.5, "{low} {high}");
 }

@@ -121,6 +121,8 @@ fn Types(form: RwSignal<Form>) -> impl IntoView {
             choose=move |name: String| if let Some(dtype) = dtype_named(&name) { form.update(|form| form.options.activation_type = dtype) } />
         <Choice label="Weights" choices=types value=dtype(|form| form.options.weight_type)
             choose=move |name: String| if let Some(dtype) = dtype_named(&name) { form.update(|form| form.options.weight_type = dtype) } />
+        <Choice label="Format" choices=formats value=Signal::derive(move || if is_operator() { "qoperator" } else { "qdq" }.to_owned())
+            choose=move |name: String| form.update(|form| form.options.format = if name == "qdq" { TableFormat::Qdq } else { TableFormat::QOperator }) />
         <Check label="Per channel" value=Signal::derive(move || form.with(|form| form.options.per_channel))
             choose=move |on: bool| form.update(|form| form.options.per_channel = on) />
         <Check label="Symmetric activations" value=Signal::derive(move || form.with(|form| form.options.activations_symmetric))
@@ -129,8 +131,6 @@ fn Types(form: RwSignal<Form>) -> impl IntoView {
             choose=move |on: bool| form.update(|form| form.options.weights_symmetric = Some(on)) />
         <Check label="Reduce range" value=Signal::derive(move || form.with(|form| form.options.reduce_range))
             choose=move |on: bool| form.update(|form| form.options.reduce_range = on) />
-        <Choice label="Format" choices=formats value=Signal::derive(move || if is_operator() { "qoperator" } else { "qdq" }.to_owned())
-            choose=move |name: String| form.update(|form| form.options.format = if name == "qdq" { TableFormat::Qdq } else { TableFormat::QOperator }) />
     }
 }
 
