@@ -24,6 +24,10 @@ serve: build ## Build the page and serve it at http://localhost:8080 (another po
 test: test-tools ## Run every check and test: format, lints, native, WebAssembly, browser
 	@node scripts/test.mjs
 
+.PHONY: test-peers
+test-peers: peers-tools ## Run exported code by PyTorch, recording code by Keras and TensorFlow Lite (gigabytes, the first time)
+	@node scripts/test.mjs peers
+
 .PHONY: build
 build: build-tools ## Build dist/: static files with relative addresses, for any sub-path of any static server
 	@echo "build: compiling the page and the worker (some minutes the first time)"
@@ -43,8 +47,8 @@ build-engine-check: build-tools ## Build the engine as a module that the browser
 	wasm-bindgen --target web --no-typescript --out-dir target/engine-check \
 	  $(TARGET_DIR)/wasm32-unknown-unknown/release/examples/engine_check.wasm
 
-.PHONY: build-tools test-tools
-build-tools test-tools: %-tools:
+.PHONY: build-tools test-tools peers-tools
+build-tools test-tools peers-tools: %-tools:
 	@scripts/install-tools.sh $*
 
 .PHONY: bench

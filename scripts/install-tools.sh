@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, from package registries only, and says so. Usage: install-tools.sh build|test
+# Installs what is missing, from package registries only, and says so. Usage: install-tools.sh build|test|peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -78,10 +78,39 @@ for_test() {
     npm ci --silent
     cp package-lock.json node_modules/.quantscope-lock
   fi
+  python onnxruntime tests/requirements.txt "once for all clones, half a minute" \
+    || say "tests that ask ONNX Runtime itself will be skipped; its recorded answers are compared all the same"
+}
+
+# python NAME REQUIREMENTS HOW-LONG: an environment of its own, made anew when the requirements change; fails where there
+# is no Python that can make one, or no registry.
+python() {
+  local folder="$tools/$1" wanted=$2 long=$3 log="$tools/$1.log"
+  cmp -s "$wanted" "$folder/.quantscope-requirements" && return
+  say "installing Python packages: $(sed -n 's/^\([^#=]*\)==.*/\1/p' "$wanted" | tr '\n' ' ')($long)"
+  rm -rf "$folder"
+  # Debian has the part of Python that makes environments in a package of its own.
+  if has python3 && has apt-get && [ "$(id -u)" -eq 0 ] && ! python3 -c 'import ensurepip' 2>/dev/null; then
+    debian "Python environments" python3-venv
+  fi
+  if has python3 && python3 -m venv "$folder" >"$log" 2>&1 \
+    && "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted" >>"$log" 2>&1; then
+    cp "$wanted" "$folder/.quantscope-requirements"
+  else
+    rm -rf "$folder"
+    say "no Python environment: $(tail -n 1 "$log" 2>/dev/null || echo "no python3")"
+    return 1
+  fi
+}
+
+for_peers() {
+  python torch tests/requirements-torch.txt "gigabytes, some minutes"
+  python keras tools/fixtures/requirements-keras.txt "about a gigabyte, a minute or two"
 }
 
 case "${1:-}" in
   build) for_build ;;
   test) for_build && for_test ;;
-  *) stop "usage: $0 build|test" ;;
+  peers) for_build && for_test && for_peers ;;
+  *) stop "usage: $0 build|test|peers" ;;
 esac

@@ -2,6 +2,8 @@
 // Usage: test.mjs [STEP...], to run only some of the steps named below.
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 
 const wasm = "--target wasm32-unknown-unknown";
 const exists = (path) => existsSync(new URL(`../${path}`, import.meta.url));
@@ -13,12 +15,28 @@ const e2e = readdirSync(new URL("../tests/e2e", import.meta.url))
   .map((name) => `tests/e2e/${name}`)
   .join(" ");
 
-// `needs`: a step that has to pass first, because without it this one would only repeat its failure.
+const tools = process.env.QUANTSCOPE_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "quantscope/tools");
+/** Variables that name the Pythons which tests ask, as far as install-tools.sh has made them. */
+const pythons = (names) =>
+  Object.fromEntries(
+    Object.entries(names)
+      .map(([variable, folder]) => [variable, join(tools, folder, "bin/python")])
+      .filter(([, python]) => existsSync(python)),
+  );
+
+// `needs`: a step that has to pass first, because without it this one would only repeat its failure. `rare`: only
+// where it is asked for by its name.
 const steps = [
   { name: "format", run: "cargo fmt --all --check" },
   { name: "lint", run: "cargo clippy --locked --all-targets --features cli -- -D warnings" },
   { name: "lint-wasm", run: `cargo clippy --locked --release ${wasm} ${wasmTargets} -- -D warnings` },
-  { name: "native", run: "cargo test --locked --features cli" },
+  { name: "native", run: "cargo test --locked --features cli", env: pythons({ QUANTSCOPE_PYTHON: "onnxruntime" }) },
+  {
+    name: "peers",
+    run: "cargo test --locked --features cli --test export --test convert",
+    env: pythons({ QUANTSCOPE_PYTHON: "onnxruntime", QUANTSCOPE_PYTORCH: "torch", QUANTSCOPE_KERAS: "keras" }),
+    rare: true,
+  },
   { name: "build", run: "make --no-print-directory build build-engine-check" },
   {
     name: "web",
@@ -48,10 +66,10 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
   });
 }
 
-function run(command) {
+function run(command, more) {
   return new Promise((resolve) => {
     // A process group of its own, so that the limit ends all of it. wasm-bindgen's runner gives a page 20 s unless told.
-    const env = { WASM_BINDGEN_TEST_TIMEOUT: "300", ...process.env };
+    const env = { WASM_BINDGEN_TEST_TIMEOUT: "300", ...more, ...process.env };
     const child = spawn(command, { shell: true, stdio: ["ignore", "pipe", "pipe"], detached: true, env });
     current = child;
     const limit = setTimeout(() => {
@@ -73,8 +91,8 @@ function run(command) {
 const wanted = process.argv.slice(2);
 const results = new Map();
 const total = { passed: 0, failed: 0, skipped: 0 };
-for (const { name, run: command, skip, needs } of steps) {
-  if (wanted.length && !wanted.includes(name)) continue;
+for (const { name, run: command, env, skip, needs, rare } of steps) {
+  if (wanted.length ? !wanted.includes(name) : rare) continue;
   const reason = skip || (needs && results.get(needs)?.failed && `${needs} failed`);
   if (reason) {
     console.log(`\n== ${name}: skipped, ${reason}`);
@@ -83,7 +101,7 @@ for (const { name, run: command, skip, needs } of steps) {
   }
   console.log(`\n== ${name}: ${command}`);
   const start = Date.now();
-  const { code, output } = await run(command);
+  const { code, output } = await run(command, env);
   const counts = count(output);
   // A lint that fails is one failure; so is a test run that dies without counting any.
   if (code !== 0 && counts.failed === 0) counts.failed = 1;

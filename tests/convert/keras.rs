@@ -1,5 +1,6 @@
 //! A small model for every kind of layer, in every kind of Keras file (tests/fixtures/keras/layers.zip).
 
+use crate::checker::{check, python, workplace};
 use crate::support::{difference, file, fixtures, npz, run, unzip};
 use bytes::Bytes;
 use quantscope::import::{Converted, ImportError, KerasOptions, Limits, Opened, SourceFile, convert_keras, open};
@@ -58,9 +59,7 @@ fn compare(converted: &Converted, recorded: &BTreeMap<String, Tensor>) -> Result
 #[test]
 fn every_layer_in_every_file_and_operator_set() {
     let files = layers();
-    // What other tools have to say about the files is looked at by tools/fixtures/check_keras.py.
-    let written = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("keras");
-    std::fs::create_dir_all(&written).unwrap();
+    let written = workplace("keras");
     let only = std::env::var("QUANTSCOPE_CASE").unwrap_or_default();
     let (mut failures, mut runs, mut most) = (Vec::new(), 0, 0f64);
     for (name, bytes) in &files {
@@ -92,6 +91,10 @@ fn every_layer_in_every_file_and_operator_set() {
     println!("{runs} conversions run, largest difference {most:.1e}");
     assert!(failures.is_empty(), "{} of {runs}:\n{}", failures.len(), failures.join("\n"));
     assert!(runs > if only.is_empty() { 800 } else { 0 }, "only {runs} conversions");
+    // What onnx.checker has to say of the files, and onnxruntime of their outputs.
+    if let Some(python) = python() {
+        check(&python, "check_keras.py", &written);
+    }
 }
 
 #[test]

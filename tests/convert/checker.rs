@@ -1,0 +1,59 @@
+//! What conversions become, before onnx.checker and ONNX Runtime themselves.
+
+use crate::support::{file, fixtures};
+use quantscope::import::{Limits, Opened, SourceFile, open};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Weights without a network, and an operation that is shown and not converted: nothing that runs.
+const NO_NETWORK: [&str; 4] = ["net_state.pt", "custom_class.pt", "tensors.safetensors", "unknown.pt"];
+
+/// A Python with onnx and onnxruntime, or `None` with a line that says so.
+pub fn python() -> Option<PathBuf> {
+    let found = std::env::var_os("QUANTSCOPE_PYTHON").map(PathBuf::from);
+    if found.is_none() {
+        eprintln!("skipped: QUANTSCOPE_PYTHON names no Python with onnx and onnxruntime");
+    }
+    found
+}
+
+/// Runs a script of tools/fixtures on a folder, which must please it.
+pub fn check(python: &Path, script: &str, folder: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/fixtures").join(script);
+    let ended = Command::new(python).arg(script).arg(folder).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    println!("{said}");
+    assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// An empty folder for a test's files.
+pub fn workplace(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn the_checker_and_onnxruntime_take_what_every_file_becomes() {
+    let Some(python) = python() else { return };
+    let folder = workplace("checked");
+    let mut written = 0;
+    for kind in ["torch", "tflite", "convert"] {
+        for entry in std::fs::read_dir(fixtures(kind)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if NO_NETWORK.contains(&name.as_str()) {
+                continue;
+            }
+            let (opened, _) = open(vec![SourceFile::new(&name, file(&path))], &Limits::default());
+            for model in opened {
+                let Opened::Model { bytes, .. } = model else { continue };
+                std::fs::write(folder.join(format!("{kind}_{name}.onnx")), bytes).unwrap();
+                written += 1;
+            }
+        }
+    }
+    assert!(written > 40, "{written}");
+    check(&python, "check_models.py", &folder);
+}
