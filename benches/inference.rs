@@ -10,7 +10,7 @@ use quantscope::onnx::Document;
 use quantscope::tensor::Tensor;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tract_onnx::prelude::{Framework, InferenceFact, InferenceModelExt, IntoRunnable, TractResult, tvec};
+use tract_onnx::prelude::{Datum, Framework, InferenceFact, InferenceModelExt, IntoRunnable, TractResult, tvec};
 
 const SHAPE: [usize; 4] = [1, 32, 32, 3];
 
@@ -35,14 +35,12 @@ fn ours(path: &Path, observe: Observe) -> impl FnMut() {
 /// The whole file as tract plans it.
 fn tract(path: &Path) -> TractResult<impl FnMut()> {
     let model = tract_onnx::onnx().model_for_path(path)?;
-    let model = model.with_input_fact(0, InferenceFact::dt_shape(f32::datum(), SHAPE))?;
+    let model = model.with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), SHAPE))?;
     let plan = model.into_optimized()?.into_runnable()?;
     let image = tract_onnx::prelude::Tensor::from_shape(&SHAPE, &pixels())?;
     plan.run(tvec!(image.clone().into()))?;
     Ok(move || drop(plan.run(tvec!(image.clone().into())).unwrap()))
 }
-
-use tract_onnx::prelude::Datum;
 
 fn inference(criterion: &mut Criterion) {
     for name in ["street-digits", "street-digits-int8"] {
