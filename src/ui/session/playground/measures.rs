@@ -100,6 +100,8 @@ pub struct Taken<T> {
     pub answer: T,
     /// What was measured.
     pub subject: Subject,
+    /// Revision of the workspace that the answer's layers are positions in.
+    pub workspace: u32,
     /// `false` while it grows, and where it was cancelled.
     pub complete: bool,
     /// How long it took.
@@ -197,12 +199,11 @@ impl Measures {
         }
     }
 
-    fn set(&self, reply: PlaygroundReply, subject: Subject, complete: bool, took_ms: f64) {
+    fn set(&self, reply: PlaygroundReply, like: Taken<()>) {
         fn to<T: Send + Sync + 'static>(signal: Answer<T>, answer: T, like: Taken<()>) {
-            let Taken { subject, complete, took_ms, .. } = like;
-            signal.set(Some(Taken { answer, subject, complete, took_ms }));
+            let Taken { subject, workspace, complete, took_ms, .. } = like;
+            signal.set(Some(Taken { answer, subject, workspace, complete, took_ms }));
         }
-        let like = Taken { answer: (), subject, complete, took_ms };
         match reply {
             PlaygroundReply::LayerErrors(answer) => to(self.layer_errors, answer, like),
             PlaygroundReply::Ledger(answer) => to(self.ledger, answer, like),
@@ -251,6 +252,12 @@ impl Session {
 
     fn subject(self) -> Subject {
         untrack(|| self.playground.subject(self.run_revision.get()))
+    }
+
+    /// Keeps an answer. Replies come in order: its layers are those of the workspace that is there now.
+    fn take(self, reply: PlaygroundReply, subject: Subject, complete: bool, took_ms: f64) {
+        let workspace = self.workspace.with_untracked(|workspace| workspace.revision);
+        self.playground.measures.set(reply, Taken { answer: (), subject, workspace, complete, took_ms });
     }
 
     /// Puts in line what is old and does not take long.
@@ -325,7 +332,7 @@ impl Session {
             }
             let answered = matches!(reply, Reply::Playground(_));
             if let Reply::Playground(reply) = reply {
-                measures.set(*reply, subject, true, platform::now_ms() - since_ms);
+                self.take(*reply, subject, true, platform::now_ms() - since_ms);
             }
             measures.line.update_value(|line| line.under_way = None);
             measures.running.set(None);
@@ -351,7 +358,7 @@ impl Session {
         let Reply::Playground(reply) = reply else { return };
         let under_way = measures.line.with_value(|line| line.under_way.filter(|under_way| under_way.id == Some(id)));
         if let Some(UnderWay { subject, since_ms, .. }) = under_way {
-            measures.set(*reply, subject, false, platform::now_ms() - since_ms);
+            self.take(*reply, subject, false, platform::now_ms() - since_ms);
         }
     }
 
@@ -405,7 +412,7 @@ impl Session {
                 return;
             }
             if let Reply::Playground(reply) = reply {
-                measures.set(*reply, subject, true, platform::now_ms() - now_ms);
+                self.take(*reply, subject, true, platform::now_ms() - now_ms);
             }
         });
     }

@@ -8,7 +8,7 @@ mod orders;
 mod picture;
 
 pub use keep::Restored;
-pub use measures::{Answer, Measurement, Measures, Scope, Taken};
+pub use measures::{Answer, Measurement, Measures, Scope, Subject, Taken};
 pub use orders::{Field, Refusal};
 pub use picture::VALUES_PER_PAGE;
 

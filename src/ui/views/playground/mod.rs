@@ -6,7 +6,7 @@
 
 mod before_after;
 mod channels;
-mod describe;
+pub(super) mod describe;
 mod editor;
 mod fields;
 mod findings;
