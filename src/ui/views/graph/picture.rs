@@ -33,12 +33,12 @@ pub fn Picture(
         let colors = board.colors.get();
         near.with(|near| outlines(&outlined, near, &colors))
             .into_iter()
-            .map(|(color, path)| view! { <path class="net-outlines" d=path style=color.map(|color| format!("fill:{color};stroke:{color}")) /> })
+            .map(|(color, path)| view! { <path class="net-outlines" attr:d=path style=color.map(|color| format!("fill:{color};stroke:{color}")).unwrap_or_default() /> })
             .collect_view()
     };
     view! {
-        <path class="net-lines" d=move || path.get() />
-        <path class="net-lines selected" d=move || selected_path.get() />
+        <path class="net-lines" attr:d=move || path.get() />
+        <path class="net-lines selected" attr:d=move || selected_path.get() />
         {outlines}
         <For each=move || drawn.get() key=|node| *node let:node>
             <Node board shown=boxed.clone() node />
@@ -124,11 +124,11 @@ fn Node(
     let ((x, first), (_, second), (_, third)) = (at(0), at(1), at(2));
     let right = (area.width - 8.0).to_string();
     Some(view! {
-        <g class=format!("net-box {class}") class:selected=selected class:dimmed=dimmed class:shaded=move || color.get().is_some()
+        <g class=format!("net-box {class}") class:selected=move || selected.get() class:dimmed=move || dimmed.get() class:shaded=move || color.get().is_some()
             role="button" tabindex=move || if tab_stop.get() { "0" } else { "-1" }
             aria-label=label(&drawn) aria-description=description aria-pressed=move || selected.get().to_string()
             attr:transform=format!("translate({:.1} {:.1})", area.x, area.y)
-            style=move || color.get().map(|color| format!("--shade:{}", color.to_hex()))
+            style=move || color.get().map(|color| format!("--shade:{}", color.to_hex())).unwrap_or_default()
             on:click=move |_| if !board.dragged.get_value() { board.choose(node) }
             on:focus=move |event| {
                 board.tab_stop.set(node);
@@ -138,8 +138,8 @@ fn Node(
                 }
             }
         >
-            <rect class="face" width=area.width.to_string() height=area.height.to_string() rx=RADIUS_PX.to_string()></rect>
-            <rect class="stripe" width=STRIPE_PX.to_string() height=area.height.to_string() rx=(STRIPE_PX / 2.0).to_string()></rect>
+            <rect class="face" attr:width=area.width.to_string() attr:height=area.height.to_string() attr:rx=RADIUS_PX.to_string()></rect>
+            <rect class="stripe" attr:width=STRIPE_PX.to_string() attr:height=area.height.to_string() attr:rx=(STRIPE_PX / 2.0).to_string()></rect>
             <text class="op-name" attr:x=x.clone() attr:y=first.clone()>{line(0)}</text>
             <text class="name" attr:x=x.clone() attr:y=second>{line(1)}</text>
             <text class="shape" attr:x=x attr:y=third.clone()>{line(2)}</text>

@@ -10,12 +10,14 @@ use super::layered::Ranks;
 const BOX_GAP_PX: f64 = 28.0;
 /// Beside a line.
 const LINE_GAP_PX: f64 = 18.0;
-/// Passes over all ranks, down and up.
-const PASSES: usize = 12;
+/// Passes over all ranks, down and up in turn. The last one goes down: a chain is straight below what it hangs on.
+const PASSES: usize = 25;
 /// How much a line that passes pulls, beside a box: a far line shall be straight.
 const LINE_WEIGHT: f64 = 4.0;
+/// How much a box that nothing leads to pulls: constants stand beside the way of the data and do not bend it.
+const SOURCE_WEIGHT: f64 = 0.002;
 /// How much an item without neighbours holds on to its place.
-const LOOSE_WEIGHT: f64 = 1e-3;
+const LOOSE_WEIGHT: f64 = 1e-4;
 
 /// The centre of every item.
 pub fn placed(ranks: &Ranks) -> Vec<f64> {
@@ -29,17 +31,17 @@ pub fn placed(ranks: &Ranks) -> Vec<f64> {
     }
     for pass in 0..PASSES {
         let count = ranks.ranks.len();
-        // The last passes look both ways.
-        let both = pass + 2 >= PASSES;
+        let downwards = pass % 2 == 0;
+        let (first, second) = if downwards { (&ranks.above, &ranks.below) } else { (&ranks.below, &ranks.above) };
         for step in 0..count {
-            let rank = if pass % 2 == 0 { step } else { count - 1 - step };
+            let rank = if downwards { step } else { count - 1 - step };
             let (items, offsets) = (&ranks.ranks[rank], &apart[rank]);
             let (wanted, weights): (Vec<f64>, Vec<f64>) = items
                 .iter()
                 .map(|&item| {
-                    let above = ranks.above[item].iter().filter(|_| both || pass % 2 == 0);
-                    let below = ranks.below[item].iter().filter(|_| both || pass % 2 == 1);
-                    wish(ranks, &center, item, above.chain(below).copied())
+                    // What has no neighbours on one side goes by those on the other.
+                    let neighbours = if first[item].is_empty() { &second[item] } else { &first[item] };
+                    wish(ranks, &center, item, neighbours)
                 })
                 .unzip();
             for (&item, place) in items.iter().zip(settled(&wanted, &weights, offsets)) {
@@ -51,15 +53,24 @@ pub fn placed(ranks: &Ranks) -> Vec<f64> {
 }
 
 /// Where an item wants to be, and how much.
-fn wish(ranks: &Ranks, center: &[f64], item: usize, neighbours: impl Iterator<Item = usize>) -> (f64, f64) {
+fn wish(ranks: &Ranks, center: &[f64], item: usize, neighbours: &[usize]) -> (f64, f64) {
     let is_line = |item: usize| ranks.items[item].node.is_none();
     let (mut sum, mut weight) = (0.0, 0.0);
-    for other in neighbours {
-        let own = if is_line(item) && is_line(other) { LINE_WEIGHT } else { 1.0 };
+    for &other in neighbours {
+        let own = match () {
+            () if is_line(item) && is_line(other) => LINE_WEIGHT,
+            () if ranks.above[other].is_empty() => SOURCE_WEIGHT,
+            () => 1.0,
+        };
         sum += own * center[other];
         weight += own;
     }
-    if weight > 0.0 { (sum / weight, weight) } else { (center[item], LOOSE_WEIGHT) }
+    if weight == 0.0 {
+        return (center[item], LOOSE_WEIGHT);
+    }
+    // Where a constant and the data both want the middle, the constant gives way.
+    let own = if ranks.above[item].is_empty() { SOURCE_WEIGHT } else { 1.0 };
+    (sum / weight, weight * own)
 }
 
 /// The distance of each item of a rank from the first, when they stand as close as they may.
