@@ -24,10 +24,10 @@ pub fn Picture(
 ) -> impl IntoView {
     let (near, drawn) = near(board, shown.clone());
     let (all, of_selected, outlined, boxed) = (shown.clone(), shown.clone(), shown.clone(), shown);
-    let path = Memo::new(move |_| near.with(|near| path(&all, near, |_, _| true)));
+    let path = Memo::new(move |_| near.with(|near| line_path(&all, near, |_, _| true)));
     let selected_path = Memo::new(move |_| {
         let selected = board.selected.get();
-        near.with(|near| path(&of_selected, near, |from, to| Some(from) == selected || Some(to) == selected))
+        near.with(|near| line_path(&of_selected, near, |from, to| Some(from) == selected || Some(to) == selected))
     });
     let outlines = move || {
         let colors = board.colors.get();
@@ -47,7 +47,7 @@ pub fn Picture(
 }
 
 /// The lines that `wanted` (from, to), as one path.
-fn path(shown: &Shown, near: &Near, wanted: impl Fn(usize, usize) -> bool) -> String {
+fn line_path(shown: &Shown, near: &Near, wanted: impl Fn(usize, usize) -> bool) -> String {
     let mut out = String::new();
     let lines = shown.network.lines.iter().filter(|line| wanted(line.from, line.to));
     for line in lines.filter(|line| near.area.is_none_or(|area| line.touches(&area))) {
