@@ -61,6 +61,11 @@ fn float_models_equal_pytorch() {
         "sizes_script",
         "lenet_script",
         "adaptive_trace",
+        "shuffled_trace",
+        "shuffled_script",
+        "attention_script",
+        "instances_trace",
+        "instances_script",
     ];
     let mut failed = Vec::new();
     for name in names {
@@ -110,6 +115,14 @@ fn an_old_file_of_a_newer_protocol_is_one() {
     let content = bytes(&fixtures().join("legacy_protocol_4.pt"));
     assert_eq!(detect("weights", &content, content.len() as u64), Kind::TorchLegacy);
     let file = torch(&fixtures().join("legacy_protocol_4.pt"));
+    assert_eq!(file.tensors[0].tensor.to_f32().unwrap(), [1.0, 2.0]);
+}
+
+#[test]
+fn an_archive_is_one_whatever_its_folder_is_called() {
+    let content = bytes(&fixtures().join("name_of_21_characters.pt"));
+    assert_eq!(detect("weights", &content, content.len() as u64), Kind::TorchZip);
+    let file = torch(&fixtures().join("name_of_21_characters.pt"));
     assert_eq!(file.tensors[0].tensor.to_f32().unwrap(), [1.0, 2.0]);
 }
 

@@ -85,6 +85,10 @@ impl Machine<'_> {
             return Ok(value);
         }
         if name.starts_with("__torch__.") {
+            if self.code.is_named_tuple(name) {
+                let named = args.named.into_iter().map(|(_, value)| value);
+                return Ok(Py::tuple(args.positional.into_iter().chain(named).collect()));
+            }
             let function = self.code.function(name);
             let function = function.ok_or_else(|| Refusal::new(format!("the function {name} is not in the file")))?;
             return self.call_function(&function.map_err(Refusal::new)?, None, args);

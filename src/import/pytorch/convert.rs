@@ -3,7 +3,7 @@
 use super::TorchOptions;
 use super::code::Code;
 use super::dtype::TorchType;
-use super::graph::{Args, Graph, Made, Refusal, Settled};
+use super::graph::{Args, Graph, MATRIX, Made, Refusal, Settled};
 use super::load::{InputHint, Loaded, model_of};
 use super::machine::{Machine, open_dims};
 use super::modules;
@@ -29,15 +29,32 @@ pub(super) fn convert(loaded: Loaded, names: &Names, name: &str, options: &Torch
         return first.made;
     }
     let learned: Vec<Settled> = first.inputs.into_iter().map(open_batch).collect();
-    let second = pass(&loaded, names, name, options, &learned);
-    match (first.made, second.made) {
-        (Ok(first), Ok(second)) if first.unsupported.len() < second.unsupported.len() => Ok(first),
-        (_, Ok(mut second)) => {
-            second.notes.splice(0..0, first.guesses);
-            Ok(second)
+    let guessed = first.guesses.iter().any(|note| note == MATRIX);
+    let mut stopped = None;
+    // What was taken for rows may have axes between the batch and the features: lists of them, maps.
+    for more in 0..=if guessed { 2 } else { 0 } {
+        let inputs: Vec<Settled> = learned.iter().map(|input| with_axes(input, more)).collect();
+        match pass(&loaded, names, name, options, &inputs).made {
+            Ok(made) if first.made.as_ref().is_ok_and(|first| first.unsupported.len() < made.unsupported.len()) => {}
+            Ok(mut made) => {
+                let note = format!("Its inputs are taken for tensors of {} axes: the file does not tell.", 2 + more);
+                let notes = if more > 0 { vec![note] } else { first.guesses };
+                made.notes.splice(0..0, notes);
+                return Ok(made);
+            }
+            Err(why) => stopped = stopped.or(why),
         }
-        (first, Err(why)) => first.map_err(|_| why),
     }
+    first.made.map_err(|_| stopped)
+}
+
+/// An input of rows with so many more axes between its first and its last one.
+fn with_axes(input: &Settled, more: usize) -> Settled {
+    let mut shape = input.shape.clone();
+    if shape.len() == 2 {
+        shape.splice(1..1, vec![Dim::Unknown; more]);
+    }
+    Settled { dtype: input.dtype, shape }
 }
 
 /// An input as the file tells it.
@@ -99,7 +116,8 @@ fn pass(loaded: &Loaded, names: &Names, name: &str, options: &TorchOptions, inpu
     let Some(mut graph) = machine.graph.take() else { return Pass::stopped(None) };
     let said = graph.notes.len();
     let inputs = graph.settle_inputs();
-    let guesses = graph.notes.iter().skip(said).cloned().collect();
+    let told = graph.notes.iter().enumerate().filter(|(at, note)| *at >= said || *note == MATRIX);
+    let guesses = told.map(|(_, note)| note.clone()).collect();
     let finish = |ran: Made<()>| -> Made<Converted> {
         ran?;
         let (mut notes, unsupported) = (graph.notes, graph.unsupported);

@@ -16,6 +16,7 @@ mod legacy;
 mod load;
 mod machine;
 mod modules;
+mod numbers;
 mod packed;
 mod python;
 mod script;

@@ -170,7 +170,7 @@ pub(super) fn linear_node(graph: &mut Graph, input: ValueId, weight: ValueId, bi
     };
     let (out, features) = (out.clone(), features.clone());
     if graph.shape(input).is_none() {
-        graph.note("The input of a linear layer is taken for a matrix: the file does not tell its rank.");
+        graph.note(super::MATRIX);
     }
     let mut expected = vec![Dim::Unknown; graph.rank(input).unwrap_or(2)];
     if let Some(last) = expected.last_mut() {

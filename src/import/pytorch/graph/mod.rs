@@ -26,6 +26,9 @@ use crate::tensor::{DType, Tensor};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+/// What is said where a linear layer reads something of which nothing is known.
+pub(super) const MATRIX: &str = "The input of a linear layer is taken for a matrix: the file does not tell its rank.";
+
 /// Letters of a module's path in the names of its values.
 const MAX_SCOPE: usize = 400;
 

@@ -331,6 +331,12 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
         | "alias"
         | "lift_fresh_copy"
         | "positive" => graph.operand(input()?)?,
+        "torchvision_ops_stochastic_depth_stochastic_depth" | "stochastic_depth" => {
+            if args.bool_or(3, "training", true)? && args.float_or(1, "p", 0.0)? != 0.0 {
+                return Err(Refusal::new("a stochastic depth in training mode: call eval() before saving"));
+            }
+            graph.operand(input()?)?
+        }
         "quantize_per_tensor" => return quantized::quantize_per_tensor(graph, args).map(Some),
         "quantize_per_channel" => return quantized::quantize_per_channel(graph, args).map(Some),
         "dequantize" => {

@@ -18,9 +18,11 @@ pub(super) fn axis(graph: &Graph, id: ValueId, axis: i64) -> Made<usize> {
 pub(super) fn reshape(graph: &mut Graph, input: &Py, dims: &[Py]) -> Made<ValueId> {
     let id = graph.operand(input)?;
     let mut wanted = Vec::new();
+    let mut computed = vec![None; dims.len()];
     for (position, dim) in dims.iter().enumerate() {
         wanted.push(match dim {
             Py::Size(of, axis) => {
+                computed[position] = Some((*of, *axis));
                 let same = graph.shape(*of).and_then(|shape| shape.get(*axis)).cloned();
                 let here = graph.shape(id).and_then(|shape| shape.get(position)).cloned();
                 let copies = (*of == id && *axis == position)
@@ -34,9 +36,36 @@ pub(super) fn reshape(graph: &mut Graph, input: &Py, dims: &[Py]) -> Made<ValueI
     }
     open_batch(graph, id, &mut wanted);
     if wanted.iter().filter(|&&dim| dim == -1).count() > 1 {
-        return Err(Refusal::new("a reshape with more than one dim that is not known"));
+        return to_sizes(graph, id, &wanted, &computed);
     }
     to_shape(graph, id, &wanted, "reshape")
+}
+
+/// Reshape to dims of which several are sizes of values that a run tells.
+fn to_sizes(graph: &mut Graph, id: ValueId, wanted: &[i64], computed: &[Option<(ValueId, usize)>]) -> Made<ValueId> {
+    let base = graph.wish("reshape");
+    let (mut parts, mut shape) = (Vec::new(), Vec::new());
+    for (position, (&dim, size)) in wanted.iter().zip(computed).enumerate() {
+        let Some((of, axis)) = size.filter(|_| dim == -1) else {
+            parts.push(graph.builder.ints(&format!("{base}_dim"), &[dim])?);
+            let here = graph.shape(id).and_then(|shape| shape.get(position)).cloned().unwrap_or(Dim::Unknown);
+            shape.push(if dim == 0 { here } else { usize::try_from(dim).map_or(Dim::Unknown, Dim::Known) });
+            continue;
+        };
+        let name = graph.real(of);
+        let sizes = graph.builder.node("Shape", &[&name], &format!("{base}_sizes"), &[]);
+        let at = graph.builder.ints(&format!("{base}_axis"), &[axis as i64])?;
+        parts.push(graph.builder.node("Gather", &[&sizes, &at], &format!("{base}_size"), &[]));
+        shape.push(graph.shape(of).and_then(|shape| shape.get(axis)).cloned().unwrap_or(Dim::Unknown));
+    }
+    if wanted.iter().zip(computed).filter(|(dim, size)| **dim == -1 && size.is_none()).count() > 1 {
+        return Err(Refusal::new("a reshape with more than one dim that is not known"));
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let dims = graph.builder.node("Concat", &parts, &format!("{base}_shape"), &[("axis", 0i64.into())]);
+    let (dtype, name) = (graph.value(id).dtype, graph.real(id));
+    let made = graph.emit("Reshape", &[&name, &dims], "reshape", &[], dtype, Some(shape));
+    requantized(graph, id, made, "reshape")
 }
 
 /// A trace has the batch size of its example built in where the code asked for it: it is left open again.
