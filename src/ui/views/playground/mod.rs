@@ -6,6 +6,7 @@
 
 mod before_after;
 mod channels;
+mod codes;
 mod describe;
 mod editor;
 mod fields;
