@@ -6,6 +6,7 @@
 
 mod before_after;
 mod channels;
+mod codes;
 pub(super) mod describe;
 mod editor;
 mod fields;
