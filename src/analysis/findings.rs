@@ -186,25 +186,40 @@ fn listed(found: &[Reach], all: usize) -> String {
     format!("{} of {all}: {}{more}", found.len(), numbers.join(", "))
 }
 
-/// Evidence and edits about the scales of a row that are at fault, the worst first; the edits give each the range of its
-/// values.
-fn ranges_fault(row: &Row, found: &[Reach]) -> Option<(Vec<(String, String)>, Vec<Edit>)> {
+/// A title and what the fix does, for a row of one scale and for one of several.
+struct Words {
+    one: (&'static str, &'static str),
+    several: (&'static str, &'static str),
+}
+
+/// The fault of a row some of whose scales, the worst first, do not fit their values; the fix gives each the range of its
+/// values. `more` is evidence beside the ranges.
+fn ranges_fault(row: &Row, found: &[Reach], words: Words, more: Vec<(String, String)>) -> Option<Fault> {
     let worst = found.first()?;
     let between = |(low, high): (f32, f32)| format!("{} to {}", figure(low.into()), figure(high.into()));
     let mut shown = evidence(&[("values", between(worst.values)), ("codes reach", between(worst.codes))]);
+    shown.extend(more);
     let all = row.grid.params.scale.len();
-    if all == 1 {
-        return Some((shown, vec![row.to_range(worst.values)]));
-    }
-    let mut by_number = found.to_vec();
-    by_number.sort_by_key(|reach| reach.channel);
-    shown.insert(0, ("channels".to_owned(), listed(&by_number, all)));
-    shown.insert(1, ("worst channel".to_owned(), worst.channel.to_string()));
-    let edit = |reach: &Reach| {
-        let (low, high) = reach.values;
-        row.edit(Change::Range { channel: Some(reach.channel), low, high })
+    let ((title, fix), edits) = match all {
+        1 => (words.one, vec![row.to_range(worst.values)]),
+        _ => {
+            let mut by_number = found.to_vec();
+            by_number.sort_by_key(|reach| reach.channel);
+            let told = [("channels", listed(&by_number, all)), ("worst channel", worst.channel.to_string())];
+            shown.splice(0..0, evidence(&told));
+            let edit = |reach: &Reach| {
+                let (low, high) = reach.values;
+                row.edit(Change::Range { channel: Some(reach.channel), low, high })
+            };
+            (words.several, by_number.iter().map(edit).collect())
+        }
     };
-    Some((shown, by_number.iter().map(edit).collect()))
+    Some(Fault {
+        title: title.to_owned(),
+        evidence: shown,
+        tensor: row.tensor.clone(),
+        fix: Some((fix.to_owned(), edits)),
+    })
 }
 
 /// The part of a scale's codes that its values use, 0 to 1 and more.
@@ -222,19 +237,12 @@ fn empty_range(measured: &Measured<'_>) -> Option<Fault> {
     // A channel of zeros alone has no range to be narrowed to.
     found.retain(|reach| (f64::MIN_POSITIVE..USED_AT_LEAST).contains(&used(row, reach)));
     found.sort_by(|a, b| used(row, a).total_cmp(&used(row, b)));
-    let (mut shown, edits) = ranges_fault(row, &found)?;
-    shown.push(("used".to_owned(), percent(used(row, found.first()?))));
-    let one = row.grid.params.scale.len() == 1;
-    let (title, fix) = match one {
-        true => ("The range is mostly empty", "Narrow the range to the values"),
-        false => ("The ranges of channels are mostly empty", "Narrow these ranges to their values"),
+    let most = percent(used(row, found.first()?));
+    let words = Words {
+        one: ("The range is mostly empty", "Narrow the range to the values"),
+        several: ("The ranges of channels are mostly empty", "Narrow these ranges to their values"),
     };
-    Some(Fault {
-        title: title.to_owned(),
-        evidence: shown,
-        tensor: row.tensor.clone(),
-        fix: Some((fix.to_owned(), edits)),
-    })
+    ranges_fault(row, &found, words, evidence(&[("used", most)]))
 }
 
 /// Clipping makes most of the row's own error.
@@ -248,20 +256,15 @@ fn clips(measured: &Measured<'_>) -> Option<Fault> {
     let mut found = measured.reaches();
     found.retain(|reach| beyond(reach) > 0.0);
     found.sort_by(|a, b| beyond(b).total_cmp(&beyond(a)));
-    let (mut shown, edits) = ranges_fault(row, &found)?;
-    shown.push(("values cut off".to_owned(), format!("{} ({})", part.count, percent(part.share_of_values))));
-    shown.push(("share of its rounding error".to_owned(), percent(part.share_of_error)));
-    let one = row.grid.params.scale.len() == 1;
-    let (title, fix) = match one {
-        true => ("The range cuts values off", "Widen the range to the values"),
-        false => ("The ranges of channels cut values off", "Widen these ranges to their values"),
+    let more = evidence(&[
+        ("values cut off", format!("{} ({})", part.count, percent(part.share_of_values))),
+        ("share of its rounding error", percent(part.share_of_error)),
+    ]);
+    let words = Words {
+        one: ("The range cuts values off", "Widen the range to the values"),
+        several: ("The ranges of channels cut values off", "Widen these ranges to their values"),
     };
-    Some(Fault {
-        title: title.to_owned(),
-        evidence: shown,
-        tensor: row.tensor.clone(),
-        fix: Some((fix.to_owned(), edits)),
-    })
+    ranges_fault(row, &found, words, more)
 }
 
 /// The bias's int32 scale, input scale x weight scale, is too coarse for it.

@@ -48,7 +48,9 @@ type Scales = BTreeMap<String, (Vec<f32>, Vec<i32>)>;
 
 fn scales(path: &Path) -> Scales {
     let rows = lift(&document(path), None).unwrap().table.rows;
-    rows.into_iter().map(|row| (row.names.scale, (row.grid.params.scale, row.grid.params.zero_point))).collect()
+    // The scale of a QLinear operator's bias has no name.
+    let named = rows.into_iter().filter(|row| !row.names.scale.is_empty());
+    named.map(|row| (row.names.scale, (row.grid.params.scale, row.grid.params.zero_point))).collect()
 }
 
 /// Quantizes the float model so, edits the table, runs the snippet and gives what the table says, what the snippet made,

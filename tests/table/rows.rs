@@ -239,4 +239,9 @@ fn the_float_variant_tells_what_was_absorbed() {
     let absorbed = with.table.rows.iter().filter_map(|row| row.absorbed).collect::<Vec<_>>();
     assert_eq!(absorbed, [six; 3]);
     assert!(with.table.rows.iter().all(|row| row.covers_absorbed()));
+    // Codes that end at 6 tell it by themselves.
+    let alone = lift(&quantized, None).unwrap();
+    let absorbed = alone.table.rows.iter().filter_map(|row| row.absorbed).collect::<Vec<_>>();
+    assert_eq!(absorbed, [six; 3]);
+    assert!(alone.table.rows.iter().all(|row| row.covers_absorbed()));
 }

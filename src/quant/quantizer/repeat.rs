@@ -5,7 +5,7 @@ use super::graph::Graph;
 use super::options::QuantizeOptions;
 use super::selection::Selection;
 use super::{Ranges, qdq, qoperator};
-use crate::onnx::{Document, NodeExt, OnnxError};
+use crate::onnx::{Document, OnnxError};
 use crate::quant::table::{QuantTable, Repetition, Row, RowMode, TableFormat};
 use crate::tensor::DType;
 use std::collections::{BTreeSet, HashMap, HashSet};
