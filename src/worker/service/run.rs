@@ -7,7 +7,7 @@ use super::source::{Content, OpenSource};
 use super::{Answered, Failure, Job, Service};
 use crate::engine::{EngineError, InputFact, Observe, Plan, PlanOptions, Semantics};
 use crate::import::{Distribution, random_input};
-use crate::onnx::{Dim, Document};
+use crate::onnx::{Dim, Document, usable_sizes};
 
 use crate::problem::Problem;
 use crate::tensor::{DType, Tensor};
@@ -375,7 +375,7 @@ fn cast(tensor: Tensor, dtype: DType) -> Option<Tensor> {
     }
 }
 
-/// Seeded values for an input; dims that the model leaves open are 1.
+/// Seeded values for an input; for dims that the model leaves open, sizes that it takes.
 fn random(model: &OpenModel, fact: &InputFact, seed: u64) -> Result<Tensor, Problem> {
     let failed = |found: String| Problem {
         file: model.summary.file.clone(),
@@ -387,7 +387,7 @@ fn random(model: &OpenModel, fact: &InputFact, seed: u64) -> Result<Tensor, Prob
     if !fact.ranked {
         return Err(failed("no declared shape".to_owned()));
     }
-    let shape: Vec<usize> = fact.shape.iter().map(|dim| dim.unwrap_or(1)).collect();
+    let shape = usable_sizes(&model.document, &fact.name, &fact.shape);
     let is_image = model.summary.preprocess.is_some();
     random_input(fact.dtype, &shape, seed, Distribution::for_input(is_image, fact.dtype))
         .map_err(|error| failed(error.to_string()))
