@@ -3,6 +3,9 @@
 // The lints allow these in tests only, not in the helpers beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accuracy;
+mod items;
+
 use futures::executor::block_on;
 use prost::Message;
 use quantscope::onnx::proto::{ModelProto, NodeProto, TensorProto, ValueInfoProto};

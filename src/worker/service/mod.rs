@@ -14,7 +14,9 @@ mod distribution;
 mod evaluate;
 mod exports;
 mod feed;
+mod inputs;
 mod inspect;
+mod items;
 mod model;
 mod open;
 mod playground;
@@ -25,7 +27,7 @@ mod source;
 mod weights;
 
 use super::protocol::{ModelId, Reply, Request, Workspace};
-use crate::import::{self, Dataset, FileParts, ImportError};
+use crate::import::{self, FileParts, ImportError, Streamed};
 use crate::onnx::Document;
 use crate::problem::Problem;
 use align::Layout;
@@ -33,7 +35,7 @@ use model::OpenModel;
 use run::{LastRun, Plans};
 use source::OpenSource;
 
-pub use run::fit;
+pub use inputs::fit;
 
 /// A data set of this size or more is not read into memory but from its file, sample by sample.
 pub const STREAMED_FROM_BYTES: u64 = 256 << 20;
@@ -64,8 +66,8 @@ impl Attachment {
         Attachment { read: Box::new(read), parts: Some(parts) }
     }
 
-    /// The data set in a large file that is no model and no archive.
-    fn streamed(&self, path: &str) -> Option<Result<Dataset, ImportError>> {
+    /// The data in a large file that is no model, and that need not be read as a whole.
+    fn streamed(&self, path: &str) -> Option<Result<Streamed, ImportError>> {
         let large = self.parts.as_ref().filter(|parts| parts.len() >= STREAMED_FROM_BYTES);
         import::open_streamed(path, large?)
     }
@@ -188,7 +190,7 @@ impl Service {
         let workspace = Workspace {
             revision: self.revision,
             models: self.models.iter().map(|model| model.summary.clone()).collect(),
-            sources: self.sources.iter().map(OpenSource::summary).collect(),
+            sources: self.sources.iter().map(|source| source.summary(self.shown_items(source))).collect(),
             layers: self.layout.rows.clone(),
             unmatched: self.layout.unmatched_lines(),
             problems,
