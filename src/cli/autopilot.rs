@@ -60,7 +60,7 @@ impl Autopilot {
         let newest = |position: usize| -> Result<SourceSummary, Vec<Problem>> {
             let before = workspaces.get(position - 1).map_or(0, |workspace| workspace.sources.len());
             let sources = workspaces.get(position).map(|workspace| workspace.sources.as_slice()).unwrap_or_default();
-            let found = sources.iter().skip(before).find(|source| source.kind == SourceKind::Dataset);
+            let found = sources.iter().skip(before).find(|source| source.kind != SourceKind::Image);
             found.cloned().ok_or_else(|| vec![missing(paths.get(position).copied(), "a data set")])
         };
         let (calibration, measurement) = (newest(1)?, newest(2)?);

@@ -12,7 +12,7 @@ use crate::export::{
 };
 use crate::problem::Problem;
 use crate::worker::service::Service;
-use crate::worker::{EvaluateOrder, Reply, Request, Workspace};
+use crate::worker::{EvaluateOrder, ModelSummary, Reply, Request, Workspace};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -175,7 +175,7 @@ impl Evaluate {
         let models = workspace.models.iter().zip(&scores).zip(&evaluations).enumerate();
         Ok(models
             .map(|(position, ((model, own), evaluation))| EvaluatedModel {
-                model: model.file.clone(),
+                model: self.name_of(position, &workspace),
                 data: source.name.clone(),
                 backend: format!("quantscope {semantics}"),
                 size_bytes: model.size_bytes,
@@ -184,6 +184,16 @@ impl Evaluate {
                 comparison: (position > 0).then(|| compare(scores.first()?, own, &names)).flatten(),
             })
             .collect())
+    }
+
+    /// The model's file name, or its path as it was given where another model has the same name.
+    fn name_of(&self, position: usize, workspace: &Workspace) -> String {
+        let file = |model: &ModelSummary| model.file.clone();
+        let own = workspace.models.get(position).map(file).unwrap_or_default();
+        let again = workspace.models.iter().filter(|model| model.file == own).count() > 1;
+        // Each path has given one model, in their order.
+        let path = self.models.get(position).filter(|_| again && self.models.len() == workspace.models.len());
+        path.map_or(own, |path| path.display().to_string())
     }
 
     /// A service with the models and the data open: each thread has its own.

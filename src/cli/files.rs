@@ -108,8 +108,9 @@ pub fn models<'a>(workspace: &'a Workspace, paths: &[PathBuf]) -> Result<&'a [Mo
 /// Which of the opened data is used.
 #[derive(clap::Args)]
 pub struct DataChoice {
-    /// Data set, picture or array: CIFAR-10 binary or Python batches, .npz, an archive or a folder of images.
-    #[arg(long, required = true, num_args = 1..)]
+    /// Data set, picture or array: CIFAR-10 binary or Python batches, .npz, an archive or a folder of images. Once for
+    /// each file.
+    #[arg(long, required = true)]
     pub data: Vec<PathBuf>,
     /// Which data set, by a part of its name, where the files hold several; the first one unless told.
     #[arg(long)]

@@ -56,10 +56,17 @@ pub struct Quantize {
     /// Quantized bins of Entropy.
     #[arg(long, default_value_t = 128)]
     quantized_bins: usize,
+    /// Of the moving average: so many images have a mean of their extremes, which moves the average by the constant;
+    /// one mean of all images unless told (CalibStridedMinMax).
+    #[arg(long)]
+    images_per_mean: Option<u64>,
+    /// Of the moving average, 0 to 1; without --images-per-mean there is nothing that it moves.
+    #[arg(long, default_value_t = 0.01)]
+    averaging_constant: f32,
     /// Only the first N images.
     #[arg(long)]
     limit: Option<usize>,
-    /// N images of each class, chosen at random, instead of the first ones.
+    /// N images of each class, chosen at random, instead of the first ones; N in all where there are no labels.
     #[arg(long, conflicts_with = "limit")]
     per_class: Option<usize>,
     /// Seed of that choice.
@@ -220,7 +227,9 @@ impl Quantize {
         let bins = |usual: usize| self.bins.unwrap_or(usual);
         match self.calibration {
             CalibrationArgument::Minmax => CalibrationMethod::MinMax,
-            CalibrationArgument::MovingAverage => CalibrationMethod::MOVING_AVERAGE,
+            CalibrationArgument::MovingAverage => {
+                CalibrationMethod::MovingAverage { constant: self.averaging_constant, every: self.images_per_mean }
+            }
             CalibrationArgument::Entropy => {
                 CalibrationMethod::Entropy { bins: bins(128), quantized_bins: self.quantized_bins }
             }

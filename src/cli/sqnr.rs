@@ -61,7 +61,7 @@ impl Sqnr {
             };
             files::ask(&mut service, Request::Run(order), &job)?;
         }
-        let images = Images { source: Some(source.id), first: 0, count: self.limit.unwrap_or(source.count) };
+        let images = Images { source: Some(source.id), first: 0, count: self.limit.unwrap_or(usize::MAX) };
         let ask = PlaygroundRequest { model: model.id, ask: PlaygroundAsk::LayerErrors(images) };
         let (reply, _) = files::ask(&mut service, Request::Playground(ask), &job)?;
         job.finish();

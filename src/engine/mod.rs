@@ -51,7 +51,7 @@ pub use {
     error::EngineError,
     live::{LivePlan, LiveSnapshot},
     params::ParamKey,
-    plan::{InputFact, Observe, Plan, PlanOptions, unsupported},
+    plan::{InputFact, Observe, Plan, PlanOptions, input_facts, unsupported},
     probe::Probe,
     state::Dirty,
     team::Team,

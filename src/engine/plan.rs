@@ -362,6 +362,11 @@ impl Compiler {
     }
 }
 
+/// What a document's inputs must be, without those that have an initializer.
+pub fn input_facts(document: &Document) -> Result<Vec<InputFact>, EngineError> {
+    document.inputs().map(input_fact).collect()
+}
+
 /// Name, type and shape of a graph input.
 fn input_fact(input: &ValueInfoProto) -> Result<InputFact, EngineError> {
     let graph = |message: String| EngineError::Graph { place: format!("graph input '{}'", input.name()), message };

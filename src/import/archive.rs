@@ -5,7 +5,7 @@ use super::source::{base_name, clean_path, extension, is_litter};
 use super::{ImportError, Kind, Limits, SourceFile};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Seek};
 use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipResult;
@@ -133,7 +133,19 @@ pub(super) fn unzip(bytes: &Bytes, budget: &mut Budget) -> Members {
         members.errors.push(too_many(archive.len(), budget.limits));
         return members;
     }
-    for index in 0..archive.len() {
+    let all: Vec<usize> = (0..archive.len()).collect();
+    unzip_some(&mut archive, bytes.len() as u64, &all, budget)
+}
+
+/// Some files of a zip archive of so many bytes, by their positions in its directory.
+pub(super) fn unzip_some(
+    archive: &mut ZipArchive<impl Read + Seek>,
+    archive_bytes: u64,
+    positions: &[usize],
+    budget: &mut Budget,
+) -> Members {
+    let mut members = Members::default();
+    for &index in positions {
         let entry = match archive.by_index(index) {
             Ok(entry) => entry,
             Err(error) => {
@@ -146,7 +158,7 @@ pub(super) fn unzip(bytes: &Bytes, budget: &mut Budget) -> Members {
         if !entry.is_file() || is_litter(&path) {
             continue;
         }
-        let packed_bytes = entry.compressed_size().min(bytes.len() as u64);
+        let packed_bytes = entry.compressed_size().min(archive_bytes);
         match budget.read(entry, &path, packed_bytes) {
             Ok(content) => members.files.push(SourceFile::new(path, content)),
             Err(error @ ImportError::LimitExceeded { .. }) => {

@@ -1,5 +1,6 @@
 //! Which of some arrays are images, which are labels, and which are just arrays.
 
+use super::dataset::Member;
 use super::limits::{Budget, Limits};
 use super::{Dataset, ImportError, Pixels, Store, archive};
 use crate::tensor::{DType, Tensor};
@@ -13,6 +14,36 @@ pub struct NamedArray {
     pub name: String,
     /// Its values.
     pub tensor: Tensor,
+}
+
+/// An array whose values may still lie in their file.
+#[derive(Clone, Debug)]
+pub struct StoredArray {
+    /// Key in the .npz, or the file's stem.
+    pub name: String,
+    /// Type of its elements, of 8 bits or more.
+    pub dtype: DType,
+    /// Dims.
+    pub shape: Vec<usize>,
+    /// Row-major, little-endian.
+    pub bytes: Store,
+}
+
+impl From<NamedArray> for StoredArray {
+    fn from(NamedArray { name, tensor }: NamedArray) -> Self {
+        let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
+        StoredArray { name, dtype, shape, bytes: tensor.bytes().clone().into() }
+    }
+}
+
+impl StoredArray {
+    /// Its values, where they are in memory.
+    fn tensor(&self) -> Option<Tensor> {
+        match &self.bytes {
+            Store::Memory(bytes) => Tensor::new(self.dtype, self.shape.clone(), bytes.clone()).ok(),
+            Store::File(_) => None,
+        }
+    }
 }
 
 /// Reads every array of an .npz file, in the archive's order, within the limits. Fails on the first member that is none.
@@ -39,20 +70,20 @@ const PAIRS: [(&str, &[&str]); 5] = [
 const LABEL_WORDS: [&str; 8] = ["y", "label", "labels", "target", "targets", "classes", "class", "ids"];
 
 /// Splits arrays into data sets and the rest. `source` names the file they share; empty: each is a file of its own.
-/// Images are 8-bit arrays of 4 dims (channels first or last) or, where there are labels for them, of 3 (grey); float
-/// arrays are samples where there are labels for them or `lone` asks for 4 dims to be taken as images. Labels are
-/// integers of shape (N) or (N, 1).
+/// Images are 8-bit arrays of 4 dims (channels first or last) or, where there are labels for them, of 3 (grey). Any other
+/// numbers are samples where there are labels for them or where they lie in their file, floats also where `lone` asks
+/// for 4 dims to be taken as images. Labels are integers of shape (N) or (N, 1).
 pub fn assign(
-    arrays: Vec<NamedArray>,
+    arrays: Vec<StoredArray>,
     source: &str,
     lone: bool,
 ) -> Result<(Vec<Dataset>, Vec<NamedArray>), ImportError> {
     let mut used = HashSet::new();
     let mut sets = Vec::new();
     for (index, array) in arrays.iter().enumerate() {
-        let Some(count) = sample_count(&array.tensor) else { continue };
+        let Some(count) = sample_count(&array.shape) else { continue };
         let labels_at = find_labels(&arrays, index, count);
-        let Some(pixels) = pixels(&array.tensor, labels_at.is_some(), lone) else { continue };
+        let Some(pixels) = pixels(array, labels_at.is_some(), lone) else { continue };
         let (name, origin) = match (source, array.name.as_str()) {
             // Files of their own: the array's name is the file's stem.
             ("", name) => (format!("{name}.npy"), format!("{name}.npy")),
@@ -61,21 +92,25 @@ pub fn assign(
             (source, name) => (format!("{name} ({source})"), format!("{source}/{name}")),
         };
         let mut set = Dataset::new(name, origin, count, pixels);
-        if let Some(at) = labels_at {
-            set.labels = arrays.get(at).map(labels).transpose()?;
-            used.insert(at);
+        let mut member = Member { file: source.to_owned(), name: array.name.clone(), labels: None };
+        if let Some(found) = labels_at.and_then(|at| arrays.get(at)) {
+            set.labels = Some(labels(found)?);
+            member.labels = Some(found.name.clone());
         }
+        used.extend(labels_at);
+        set.member = Some(member);
         used.insert(index);
         sets.push(set.check()?);
     }
-    let rest = arrays.into_iter().enumerate().filter(|(at, _)| !used.contains(at)).map(|(_, array)| array).collect();
-    Ok((sets, rest))
+    let rest = arrays.into_iter().enumerate().filter(|(at, _)| !used.contains(at));
+    let rest = rest.filter_map(|(_, array)| Some(NamedArray { tensor: array.tensor()?, name: array.name }));
+    Ok((sets, rest.collect()))
 }
 
-/// How many samples an array may hold: at least one, of at least one element.
-fn sample_count(tensor: &Tensor) -> Option<usize> {
-    let is_samples = tensor.shape().len() >= 2 && !tensor.is_empty();
-    is_samples.then(|| tensor.shape().first().copied()).flatten()
+/// How many samples an array of these dims may hold: at least one, of at least one element.
+fn sample_count(shape: &[usize]) -> Option<usize> {
+    let is_samples = shape.len() >= 2 && !shape.contains(&0);
+    is_samples.then(|| shape.first().copied()).flatten()
 }
 
 fn is_label_shape(shape: &[usize], count: usize) -> bool {
@@ -83,12 +118,14 @@ fn is_label_shape(shape: &[usize], count: usize) -> bool {
 }
 
 /// The array that labels samples number `index`: the one whose name pairs, else the only one that fits.
-fn find_labels(arrays: &[NamedArray], index: usize, count: usize) -> Option<usize> {
+fn find_labels(arrays: &[StoredArray], index: usize, count: usize) -> Option<usize> {
     let samples = arrays.get(index)?;
-    if is_label_shape(samples.tensor.shape(), count) {
+    if is_label_shape(&samples.shape, count) {
         return None;
     }
-    let fits = |array: &NamedArray| array.tensor.dtype().is_int() && is_label_shape(array.tensor.shape(), count);
+    let fits = |array: &StoredArray| {
+        array.dtype.is_int() && is_label_shape(&array.shape, count) && matches!(array.bytes, Store::Memory(_))
+    };
     let fitting: Vec<usize> = (0..arrays.len()).filter(|&at| at != index && arrays.get(at).is_some_and(fits)).collect();
     let named = |at: &usize| arrays.get(*at).is_some_and(|array| is_pair(&samples.name, &array.name));
     if let Some(at) = fitting.iter().copied().find(named) {
@@ -116,12 +153,13 @@ fn is_pair(samples: &str, labels: &str) -> bool {
     samples.len() == labels.len() && matches!(differing.as_slice(), [(a, b)] if pairs(a, b))
 }
 
-fn labels(array: &NamedArray) -> Result<Vec<u32>, ImportError> {
+fn labels(array: &StoredArray) -> Result<Vec<u32>, ImportError> {
     let wrong = |found: String| {
         let expected = "class numbers from 0 up";
         ImportError::format(array.name.clone(), found, expected, "Save integer labels that count classes from 0.")
     };
-    let values = array.tensor.to_i64().map_err(|error| wrong(error.to_string()))?;
+    let tensor = array.tensor().ok_or_else(|| wrong("values that are not in memory".to_owned()))?;
+    let values = tensor.to_i64().map_err(|error| wrong(error.to_string()))?;
     let label =
         |(at, value): (usize, i64)| u32::try_from(value).map_err(|_| wrong(format!("label {value} of sample {at}")));
     values.into_iter().enumerate().map(label).collect()
@@ -159,34 +197,32 @@ pub(super) fn image_pixels(sample: &[usize], bytes: Store, labelled: bool) -> Op
     }
 }
 
-fn pixels(tensor: &Tensor, labelled: bool, lone: bool) -> Option<Pixels> {
-    let bytes = tensor.bytes().clone();
-    let sample = tensor.shape().get(1..)?;
-    if tensor.dtype() == DType::Uint8 {
-        return image_pixels(sample, bytes.into(), labelled);
+fn pixels(array: &StoredArray, labelled: bool, lone: bool) -> Option<Pixels> {
+    let (&count, sample) = array.shape.split_first()?;
+    let (dtype, bytes) = (array.dtype, array.bytes.clone());
+    if dtype == DType::Uint8
+        && let Some(images) = image_pixels(sample, bytes.clone(), labelled)
+    {
+        return Some(images);
     }
-    let wanted = labelled || (lone && channels_at(sample).is_some());
-    if !tensor.dtype().is_float() || !wanted {
-        return None;
-    }
-    let bytes = match tensor.dtype() {
-        DType::Float32 => bytes,
-        _ => Bytes::from(bytemuck::cast_slice::<f32, u8>(&tensor.to_f32().ok()?).to_vec()),
-    };
-    Some(Pixels::F32 { shape: sample.to_vec(), bytes })
+    let streamed = matches!(bytes, Store::File(_));
+    // One integer tensor beside one number is rather a recorded activation than a sample with its class.
+    let labelled = labelled && (dtype.is_float() || (dtype.is_int() && count > 1));
+    let wanted = streamed || labelled || (dtype.is_float() && lone && channels_at(sample).is_some());
+    (wanted && dtype.bits() >= Some(8)).then(|| Pixels::Values { dtype, shape: sample.to_vec(), bytes })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn u8s(name: &str, shape: &[usize]) -> NamedArray {
+    fn u8s(name: &str, shape: &[usize]) -> StoredArray {
         let values = vec![1u8; shape.iter().product()];
-        NamedArray { name: name.to_owned(), tensor: Tensor::from_vec(shape.to_vec(), values).unwrap() }
+        NamedArray { name: name.to_owned(), tensor: Tensor::from_vec(shape.to_vec(), values).unwrap() }.into()
     }
-    fn f32s(name: &str, shape: &[usize]) -> NamedArray {
+    fn f32s(name: &str, shape: &[usize]) -> StoredArray {
         let values = vec![1f32; shape.iter().product()];
-        NamedArray { name: name.to_owned(), tensor: Tensor::from_vec(shape.to_vec(), values).unwrap() }
+        NamedArray { name: name.to_owned(), tensor: Tensor::from_vec(shape.to_vec(), values).unwrap() }.into()
     }
 
     #[test]
@@ -203,6 +239,35 @@ mod tests {
         assert_eq!(sets.iter().map(|set| set.labels.is_some()).collect::<Vec<_>>(), [true, true]);
         assert!(rest.is_empty());
         assert_eq!(sets[1].name, "x_test (mnist.npz)");
+        let member = sets[1].member.as_ref().unwrap();
+        assert_eq!((member.file.as_str(), member.name.as_str()), ("mnist.npz", "x_test"));
+        assert_eq!(member.labels.as_deref(), Some("y_test"));
+    }
+
+    #[test]
+    fn labelled_integers_that_are_no_images_are_samples() {
+        let (sets, rest) = assign(vec![u8s("x", &[4, 784]), u8s("y", &[4])], "mnist.npz", false).unwrap();
+        assert_eq!((sets.len(), rest.len()), (1, 0));
+        assert!(!sets[0].has_images() && sets[0].labels.is_some());
+        assert_eq!(
+            (sets[0].tensor(3).unwrap().shape(), sets[0].tensor(3).unwrap().dtype()),
+            (&[784][..], DType::Uint8)
+        );
+        // An exported activation beside a number stays an array.
+        let (sets, rest) = assign(vec![u8s("relu", &[1, 16]), u8s("zero", &[1])], "a.npz", false).unwrap();
+        assert_eq!((sets.len(), rest.len()), (0, 2));
+    }
+
+    #[test]
+    fn what_lies_in_its_file_finds_its_labels_and_is_a_set_without() {
+        let read = |_, count| Ok(vec![0; count]);
+        let bytes = Store::File(super::super::FileParts::new(4 * 16 * 4, read));
+        let x = StoredArray { name: "x".to_owned(), dtype: DType::Float32, shape: vec![4, 16], bytes };
+        let (sets, _) = assign(vec![x.clone(), u8s("y", &[4])], "", true).unwrap();
+        assert_eq!((sets[0].count, sets[0].labels.as_deref()), (4, Some(&[1, 1, 1, 1][..])));
+        let (sets, rest) = assign(vec![x], "", true).unwrap();
+        assert_eq!((sets.len(), rest.len(), sets[0].labels.is_some()), (1, 0, false));
+        assert_eq!(sets[0].tensor(3).unwrap().shape(), [16]);
     }
 
     #[test]

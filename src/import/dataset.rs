@@ -35,13 +35,26 @@ pub enum Pixels {
     },
     /// Picture files, each of its own size.
     Pictures(Vec<Picture>),
-    /// float32 samples of any shape, taken as they are: `(count, shape..)`, little-endian.
-    F32 {
+    /// Samples of any shape that are no images, taken as they are: `(count, shape..)`, little-endian.
+    Values {
+        /// Type of the elements: of 8 bits or more.
+        dtype: DType,
         /// Dims of one sample.
         shape: Vec<usize>,
         /// All samples.
-        bytes: Bytes,
+        bytes: Store,
     },
+}
+
+/// Where in a file of arrays a data set comes from: other arrays of that file may feed other inputs of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The file; empty where each array is a file of its own.
+    pub file: String,
+    /// The samples' name there.
+    pub name: String,
+    /// The labels' name there, where it has some.
+    pub labels: Option<String>,
 }
 
 /// Samples with labels and names. Every per-sample list is as long as the set (checked by [`Dataset::check`]).
@@ -63,6 +76,8 @@ pub struct Dataset {
     pub class_names_assumed: bool,
     /// The name of every sample.
     pub sample_names: Option<Vec<String>>,
+    /// Where it comes from, where that is a file of arrays.
+    pub member: Option<Member>,
 }
 
 /// Rows, columns and channels of an image.
@@ -88,6 +103,7 @@ impl Dataset {
             class_names: None,
             class_names_assumed: false,
             sample_names: None,
+            member: None,
         }
     }
 
@@ -108,9 +124,10 @@ impl Dataset {
                 let count = area(&[*height, *width, *channels]).and_then(|size| bytes.len().checked_div(size as u64));
                 count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
             }
-            Pixels::F32 { shape, bytes } => {
-                let size = area(shape).and_then(|size| size.checked_mul(size_of::<f32>()));
-                size.and_then(|size| bytes.len().checked_div(size)).unwrap_or(0)
+            Pixels::Values { dtype, shape, bytes } => {
+                let size = area(shape).and_then(|size| dtype.bytes_for(size)).filter(|_| dtype.bits() >= Some(8));
+                let count = size.and_then(|size| bytes.len().checked_div(size as u64));
+                count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
             }
         };
         let lists = [
@@ -141,7 +158,7 @@ impl Dataset {
         self.count == 0
     }
 
-    /// The size that all images share; `None` for picture files and for float samples.
+    /// The size that all images share; `None` for picture files and for samples that are no images.
     pub fn image_size(&self) -> Option<ImageSize> {
         match self.pixels {
             Pixels::Interleaved { height, width, channels, .. } | Pixels::Planar { height, width, channels, .. } => {
@@ -153,7 +170,7 @@ impl Dataset {
 
     /// Whether samples are 8-bit images, which [`Dataset::image`] gives.
     pub fn has_images(&self) -> bool {
-        !matches!(self.pixels, Pixels::F32 { .. })
+        !matches!(self.pixels, Pixels::Values { .. })
     }
 
     /// The class of a sample.
@@ -185,7 +202,7 @@ impl Dataset {
         counts
     }
 
-    /// One image as interleaved 8-bit pixels; fails beyond the end, for float samples and for broken pictures.
+    /// One image as interleaved 8-bit pixels; fails beyond the end, for samples that are no images and for broken pictures.
     pub fn image(&self, index: usize) -> Result<Image, ImportError> {
         match &self.pixels {
             Pixels::Interleaved { height, width, channels, bytes } => {
@@ -200,23 +217,21 @@ impl Dataset {
                 Ok(Image { height: *height, width: *width, channels: *channels, data })
             }
             Pixels::Pictures(pictures) => pictures.get(index).ok_or_else(|| self.no_sample(index))?.decode(),
-            Pixels::F32 { .. } => Err(ImportError::unsupported(
+            Pixels::Values { dtype, .. } => Err(ImportError::unsupported(
                 self.source.clone(),
-                "float samples",
+                format!("{dtype} samples"),
                 "8-bit images",
                 "Feed them to the model as they are.",
             )),
         }
     }
 
-    /// One sample as a tensor without batch dim: float32 as in the file, images as uint8 `(height, width, channels)`.
+    /// One sample as a tensor without batch dim: values as in the file, images as uint8 `(height, width, channels)`.
     pub fn tensor(&self, index: usize) -> Result<Tensor, ImportError> {
-        if let Pixels::F32 { shape, bytes } = &self.pixels {
-            let size = area(shape).and_then(|size| size.checked_mul(size_of::<f32>())).unwrap_or(usize::MAX);
-            let start = index.checked_mul(size).ok_or_else(|| self.no_sample(index))?;
-            let inside = start.checked_add(size).is_some_and(|end| end <= bytes.len()) && index < self.count;
-            let sample = if inside { bytes.slice(start..start + size) } else { return Err(self.no_sample(index)) };
-            return Tensor::new(DType::Float32, shape.clone(), sample).map_err(|_| self.no_sample(index));
+        if let Pixels::Values { dtype, shape, bytes } = &self.pixels {
+            let size = area(shape).and_then(|size| dtype.bytes_for(size)).unwrap_or(usize::MAX);
+            let sample = self.record(bytes, index, size, 0, size)?;
+            return Tensor::new(*dtype, shape.clone(), sample).map_err(|_| self.no_sample(index));
         }
         let Image { height, width, channels, data } = self.image(index)?;
         Tensor::new(DType::Uint8, vec![height, width, channels], data.into()).map_err(|_| self.no_sample(index))
@@ -295,10 +310,15 @@ mod tests {
     }
 
     #[test]
-    fn float_samples_keep_their_shape() {
-        let bytes = Bytes::from(bytemuck::cast_slice(&[1f32, 2.0, 3.0, 4.0]).to_vec());
-        let set = Dataset::new("n", "s", 2, Pixels::F32 { shape: vec![2, 1], bytes }).check().unwrap();
+    fn samples_that_are_no_images_keep_shape_and_type() {
+        let bytes = Bytes::from(bytemuck::cast_slice(&[1f32, 2.0, 3.0, 4.0]).to_vec()).into();
+        let values = |dtype, shape, bytes| Dataset::new("n", "s", 2, Pixels::Values { dtype, shape, bytes }).check();
+        let set = values(DType::Float32, vec![2, 1], bytes).unwrap();
         assert_eq!(set.tensor(1).unwrap().to_f32().unwrap(), [3.0, 4.0]);
         assert!(set.tensor(2).is_err() && set.image(0).is_err());
+        let bytes = Bytes::from(bytemuck::cast_slice(&[1i64 << 40, -2]).to_vec());
+        let set = values(DType::Int64, vec![1], bytes.clone().into()).unwrap();
+        assert_eq!(set.tensor(0).unwrap().to_i64().unwrap(), [1 << 40]);
+        assert!(values(DType::Int4, vec![1], bytes.into()).is_err());
     }
 }

@@ -28,13 +28,14 @@ mod safetensors;
 mod source;
 mod store;
 mod streamed;
+mod streamed_npz;
 pub mod tflite;
 
-pub use arrays::{NamedArray, read_npz};
+pub use arrays::{NamedArray, StoredArray, read_npz};
 pub use cifar::CIFAR10_CLASS_NAMES;
 pub use convert::{Conversion, ConvertOptions, Original, convert};
 pub use converted::{Converted, LayerValues, SourceTensor};
-pub use dataset::{Dataset, ImageSize, Pixels};
+pub use dataset::{Dataset, ImageSize, Member, Pixels};
 pub use detect::{Kind, detect};
 pub use error::ImportError;
 pub use image::{Image, Picture};
@@ -42,7 +43,7 @@ pub use keras::{KerasOptions, OLDEST_KERAS_OPSET, convert_keras};
 pub use limits::Limits;
 pub use names::class_names_from_metadata;
 pub use npy::read as read_npy;
-pub use open::{Opened, member_name, open};
+pub use open::{Opened, member_name, open, open_beside};
 pub use preprocess::{
     Colour, Layout, PixelRange, Preprocess, PreprocessEdits, PreprocessError, ReadOff, Resize, resize_bilinear,
 };
@@ -51,4 +52,4 @@ pub use random::{Distribution, RandomInputError, random_input};
 pub use safetensors::read_safetensors;
 pub use source::SourceFile;
 pub use store::{FileParts, Store};
-pub use streamed::open_streamed;
+pub use streamed::{Streamed, open_streamed};

@@ -22,16 +22,18 @@ pub fn read(bytes: &Bytes) -> Result<Tensor, ImportError> {
     array(&descr, &fields.shape, fields.fortran_order, &bytes.slice(data_start..))
 }
 
-/// Shape and start of the data of an array of bytes in row-major order, from the beginning of its file; `None` for
-/// everything else.
-pub(super) fn images_of_bytes(head: &[u8]) -> Option<(Vec<usize>, u64)> {
+/// Type, shape and start of the data of an array whose samples lie in its file as they are used: numbers in row-major
+/// and little-endian order. From the beginning of the file; `None` for everything else.
+pub(super) fn layout(head: &[u8]) -> Option<(DType, Vec<usize>, u64)> {
     let (header, data_start) = header(head).ok()?;
     let fields = Fields::parse(&String::from_utf8_lossy(header))?;
-    if !matches!(fields.descr.as_str(), "|u1" | "u1" | "<u1" | ">u1") || fields.fortran_order {
+    let Descr { dtype, big_endian } = Descr::parse(&fields.descr).ok()?;
+    // Booleans have to be looked at: only 0 and 1 are some.
+    if fields.fortran_order || (big_endian && dtype.bits() != Some(8)) || dtype == DType::Bool {
         return None;
     }
     let shape = fields.shape.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<_>>()?;
-    Some((shape, data_start as u64))
+    Some((dtype, shape, data_start as u64))
 }
 
 /// The header's text and where the data start.

@@ -6,7 +6,7 @@ use super::limits::Budget;
 use super::source::{base_name, clean_path, extension, is_litter, stem};
 use super::{
     ConvertOptions, Converted, Dataset, Image, ImportError, Kind, Limits, NamedArray, Original, Picture, SourceFile,
-    archive, arrays, cifar, cifar_python, detect, names, npy,
+    StoredArray, Streamed, archive, arrays, cifar, cifar_python, detect, names, npy,
 };
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -30,6 +30,8 @@ pub enum Opened {
     Arrays {
         /// The file's name.
         name: String,
+        /// The file that they share ([`super::Member::file`]).
+        file: String,
         /// In the file's order.
         arrays: Vec<NamedArray>,
     },
@@ -61,7 +63,20 @@ pub enum Opened {
 /// of the whole drop where they lie beside it. A file that a model in the drop names as its external data is taken as
 /// that, whatever it looks like.
 pub fn open(files: Vec<SourceFile>, limits: &Limits) -> (Vec<Opened>, Vec<Problem>) {
+    open_beside(Vec::new(), files, limits)
+}
+
+/// [`open`] with what stays in its large files: paths, and what [`super::open_streamed`] has found there. Arrays find
+/// their labels among the files of the same drop.
+pub fn open_beside(
+    streamed: Vec<(String, Streamed)>,
+    files: Vec<SourceFile>,
+    limits: &Limits,
+) -> (Vec<Opened>, Vec<Problem>) {
     let mut drop = Drop::new(limits);
+    for (path, found) in streamed {
+        drop.streamed(clean_path(&path), found);
+    }
     let files = files.into_iter().map(|file| SourceFile { path: clean_path(&file.path), ..file });
     let files = files.filter(|file| !is_litter(&file.path));
     let files: Vec<_> = files.map(|file| (detect(&file.path, &file.bytes, file.bytes.len() as u64), file)).collect();
@@ -83,7 +98,7 @@ struct Drop<'a> {
     models: Vec<Opened>,
     sets: Vec<(String, Dataset)>,
     arrays: Vec<Opened>,
-    loose_arrays: Vec<(String, String, NamedArray)>,
+    loose_arrays: Vec<(String, String, StoredArray)>,
     pictures: Vec<LoosePicture>,
     names: Vec<(String, String, Vec<String>)>,
     data: Vec<Opened>,
@@ -205,9 +220,24 @@ impl<'a> Drop<'a> {
         Ok(())
     }
 
+    fn streamed(&mut self, path: String, found: Streamed) {
+        match found {
+            Streamed::Set(set) => self.sets.push((String::new(), *set)),
+            Streamed::Array(array) => self.loose_arrays.push((String::new(), path, array)),
+            Streamed::Members { arrays, errors } => {
+                for error in errors {
+                    self.problem("", &path, error);
+                }
+                if let Err(error) = self.members("", &path, arrays) {
+                    self.problem("", &path, error);
+                }
+            }
+        }
+    }
+
     fn loose_array(&mut self, scope: &str, path: &str, tensor: crate::tensor::Tensor) {
         let array = NamedArray { name: stem(path).to_owned(), tensor };
-        self.loose_arrays.push((scope.to_owned(), path.to_owned(), array));
+        self.loose_arrays.push((scope.to_owned(), path.to_owned(), array.into()));
     }
 
     fn npz(&mut self, scope: &str, path: &str, bytes: &Bytes) -> Result<(), ImportError> {
@@ -221,16 +251,22 @@ impl<'a> Drop<'a> {
             match npy::read(&member.bytes) {
                 Ok(tensor) => {
                     let name = member.path.strip_suffix(".npy").unwrap_or(&member.path).to_owned();
-                    found.push(NamedArray { name, tensor });
+                    found.push(NamedArray { name, tensor }.into());
                 }
                 Err(error) => self.problem(&inside, &member.path, error),
             }
         }
+        self.members(scope, path, found)
+    }
+
+    /// The arrays of an .npz file.
+    fn members(&mut self, scope: &str, path: &str, found: Vec<StoredArray>) -> Result<(), ImportError> {
+        let inside = label(scope, path);
         let lone = found.len() == 1;
         let (sets, rest) = arrays::assign(found, &inside, lone)?;
         self.sets.extend(sets.into_iter().map(|set| (scope.to_owned(), set)));
         if !rest.is_empty() {
-            self.arrays.push(Opened::Arrays { name: inside, arrays: rest });
+            self.arrays.push(Opened::Arrays { name: inside.clone(), file: inside, arrays: rest });
         }
         Ok(())
     }
@@ -346,7 +382,7 @@ impl<'a> Drop<'a> {
 
     /// Arrays that were dropped as files of their own: images.npy and labels.npy find each other as in an .npz.
     fn assign_loose_arrays(&mut self) {
-        let mut scopes: Vec<(String, Vec<(String, NamedArray)>)> = Vec::new();
+        let mut scopes: Vec<(String, Vec<(String, StoredArray)>)> = Vec::new();
         for (scope, path, array) in std::mem::take(&mut self.loose_arrays) {
             match scopes.iter_mut().find(|(known, _)| *known == scope) {
                 Some((_, members)) => members.push((path, array)),
@@ -361,11 +397,13 @@ impl<'a> Drop<'a> {
             };
             let first = members.first().map_or(String::new(), |(path, _)| path.clone());
             match arrays::assign(members.into_iter().map(|(_, array)| array).collect(), &source, true) {
-                Ok((sets, rest)) => {
+                Ok((mut sets, rest)) => {
+                    // Whether they came alone or together: what shares a place are the parts of one input.
+                    sets.iter_mut().filter_map(|set| set.member.as_mut()).for_each(|own| own.file.clone_from(&scope));
                     self.sets.extend(sets.into_iter().map(|set| (scope.clone(), set)));
                     let named = rest.into_iter().map(|array| {
                         let name = label(&scope, &format!("{}.npy", array.name));
-                        Opened::Arrays { name, arrays: vec![array] }
+                        Opened::Arrays { name, file: scope.clone(), arrays: vec![array] }
                     });
                     self.arrays.extend(named);
                 }

@@ -104,13 +104,32 @@ impl Rounded {
                 let axis = channel_axis(node, shape.len());
                 rounded.weights.push(RoundedWeight { tensor: tensor.to_owned(), axis });
             }
-            if node.op_type() != "MatMul" {
-                let axis = if node.op_type() == "Gemm" { -1 } else { 1 };
+            let axis = if matches!(node.op_type(), "Gemm" | "MatMul") { -1 } else { 1 };
+            if node.op_type() != "MatMul" || adds_bias(document, output, shape.last().copied(), shape_of_constant) {
                 rounded.layers.push(CorrectedLayer { output: output.to_owned(), axis });
             }
         }
         rounded
     }
+}
+
+/// Whether an `Add` with one constant number per channel is all that reads what a `MatMul` makes.
+fn adds_bias(
+    document: &Document,
+    output: &str,
+    channels: Option<usize>,
+    shape_of_constant: &dyn Fn(&str) -> Option<Vec<usize>>,
+) -> bool {
+    let [slot] = document.index().consumers(output) else { return false };
+    let Some(add) = document.node(slot.node).filter(|add| add.op_type() == "Add") else { return false };
+    let constant = add.input_name(usize::from(add.input_name(0) == Some(output)));
+    let stored = constant.filter(|name| document.index().initializer(name).is_some());
+    let shape = stored.and_then(shape_of_constant).unwrap_or_default();
+    let external = document.graph().output.iter().any(|port| port.name() == output);
+    !external
+        && channels.is_some()
+        && shape.last().copied() == channels
+        && shape.iter().product::<usize>() == shape.last().copied().unwrap_or(0)
 }
 
 impl RoundedWeight {

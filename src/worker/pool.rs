@@ -1,7 +1,7 @@
 //! Several workers, each with the same files open and an engine of its own.
 
 use super::client::{Client, ClientError};
-use super::protocol::{ConvertRequest, ModelSummary, Notice, Reply, Request, SourceSummary, Workspace};
+use super::protocol::{ConvertRequest, ModelSummary, Notice, Reply, Request, SourceKind, SourceSummary, Workspace};
 use crate::import::ConvertOptions;
 use crate::platform::PickedFile;
 use std::rc::Rc;
@@ -52,8 +52,11 @@ impl Member {
 
     /// The number here of a data set that is open in the first worker.
     pub fn source(&self, of: &SourceSummary) -> Option<u32> {
-        let same =
-            |source: &&SourceSummary| source.name == of.name && source.count == of.count && source.kind == of.kind;
+        // What counts as an item of an array depends on the open models.
+        let counted = |source: &SourceSummary| source.kind == SourceKind::Array || source.count == of.count;
+        let same = |source: &&SourceSummary| {
+            source.name == of.name && source.kind == of.kind && source.shape == of.shape && counted(source)
+        };
         self.workspace.sources.iter().find(same).map(|source| source.id)
     }
 }

@@ -6,6 +6,7 @@ mod convert;
 mod ends;
 mod evaluate;
 mod inspect;
+mod items;
 mod quantize;
 mod run;
 mod sqnr;

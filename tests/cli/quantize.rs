@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const SCALE: f64 = 1e-5;
 
 /// Every scale and zero point of a file by its name.
-fn parameters(file: &str) -> BTreeMap<String, Vec<f64>> {
+pub fn parameters(file: &str) -> BTreeMap<String, Vec<f64>> {
     let extracted = quantscope(&["extract", file, "--json"]).json();
     let mut all = BTreeMap::new();
     for operation in extracted["operations"].as_array().unwrap() {

@@ -73,12 +73,16 @@ browserTest("an edited model is evaluated beside its file", async ({ page, app }
   await page.getByRole("tab", { name: "Evaluate" }).click();
   const region = page.getByRole("region", { name: "Evaluate", exact: true });
   await region.getByRole("checkbox", { name: /\(edited\)/ }).waitFor();
+  const baseline = region.getByRole("combobox", { name: "Baseline", exact: true });
+  assert.equal(await baseline.locator("option:checked").textContent(), "street-digits");
+  await baseline.selectOption({ label: "street-digits-int8" });
   await region.getByRole("spinbutton", { name: "Number of images" }).fill("60");
   await region.getByRole("button", { name: "Evaluate", exact: true }).click();
   await region.getByRole("status", { name: "Evaluation progress" }).filter({ hasText: "60 images each" }).waitFor({ timeout: 60_000 });
   const saved = await download(page, () => page.getByRole("button", { name: "Report JSON" }).click());
   const report = saved.json();
   assert.equal(report.length, 4);
+  assert.equal(report[0].model, "street-digits-int8.onnx");
   const edited = report.find((one) => one.model.endsWith("(edited)"));
   const file = report.find((one) => one.model === edited.model.replace(" (edited)", ""));
   assert.ok(edited.overall.correct < file.overall.correct, `a scale 40 times too large: ${edited.overall.correct} against ${file.overall.correct}`);

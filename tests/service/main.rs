@@ -3,7 +3,9 @@
 // The lints allow these in tests only, not in the helpers beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accuracy;
 mod graph;
+mod items;
 
 use futures::executor::block_on;
 use prost::Message;

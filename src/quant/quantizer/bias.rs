@@ -58,8 +58,8 @@ impl ChannelMeans {
 }
 
 /// The model with these numbers added to the biases of the convolutions and `Gemm` nodes that make the tensors; a bias
-/// is made where there is none. Returns the tensors that were served: others are made by other operators, or have
-/// another number of channels.
+/// is made where there is none. The bias of a `MatMul` is the constant that an `Add` alone adds to what it makes.
+/// Returns the tensors that were served: others are made by other operators, or have another number of channels.
 pub fn add_to_biases(
     document: &Document,
     additions: &BTreeMap<String, Vec<f64>>,
@@ -73,10 +73,13 @@ pub fn add_to_biases(
     for position in 0..graph.nodes.len() {
         let Some(node) = graph.nodes.get(position).cloned().flatten() else { continue };
         let output = node.output_name(0).unwrap_or_default().to_owned();
-        if let (true, Some(addition)) =
-            (matches!(node.op_type(), "Conv" | "ConvTranspose" | "Gemm"), additions.get(&output))
-            && add_to_bias(&mut graph, position, addition).is_some()
-        {
+        let Some(addition) = additions.get(&output).filter(|_| node.domain_name().is_empty()) else { continue };
+        let done = match node.op_type() {
+            "Conv" | "ConvTranspose" | "Gemm" => add_to_bias(&mut graph, position, addition),
+            "MatMul" => add_behind(&mut graph, &output, addition),
+            _ => None,
+        };
+        if done.is_some() {
             served.push(output);
         }
     }
@@ -132,6 +135,25 @@ fn add_to_bias(graph: &mut Graph, position: usize, addition: &[f64]) -> Option<(
     let sum = old.iter().zip(addition).map(|(old, addition)| old + addition / f64::from(beta));
     let bias = real_tensor(weight.dtype(), &shape, sum)?;
     graph.set_input(position, 2, &bias)
+}
+
+/// Adds to the constant of the `Add` that alone reads a `MatMul`'s output.
+fn add_behind(graph: &mut Graph, output: &str, addition: &[f64]) -> Option<()> {
+    if graph.readers(output) != 1 || graph.is_graph_output(output) {
+        return None;
+    }
+    let reads = |node: &NodeProto| node.op_type() == "Add" && node.input.iter().any(|input| input == output);
+    let position = graph.nodes.iter().position(|node| node.as_ref().is_some_and(reads))?;
+    let add = graph.nodes.get(position)?.as_ref()?;
+    let at = usize::from(add.input_name(0) == Some(output));
+    let old = graph.tensor(add.input_name(at)?)?.ok()?;
+    // One number per channel along the last axis: [n] or [1, .., 1, n].
+    if old.len() != addition.len() || old.shape().last() != Some(&addition.len()) {
+        return None;
+    }
+    let sum = old.to_f64().ok()?.into_iter().zip(addition).map(|(old, addition)| old + addition);
+    let bias = real_tensor(old.dtype(), old.shape(), sum)?;
+    graph.set_input(position, at, &bias)
 }
 
 /// The mean input of each channel as batch normalization tells it, by tensor: what a `BatchNormalization` gives has mean

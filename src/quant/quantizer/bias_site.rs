@@ -6,9 +6,9 @@ use super::error::QuantizeError;
 use super::fold::real_tensor;
 use super::{Quantized, bias};
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Document, NodeExt, tensor_to_proto};
+use crate::onnx::{Document, NodeExt};
 use crate::quant::table::{Change, Edit, QuantTable, apply};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::DType;
 use std::collections::BTreeMap;
 
 /// A layer with a constant bias: a convolution, a `Gemm`, or a `MatMul` with a constant added to what it makes.
@@ -101,27 +101,7 @@ impl BiasSite {
 
     fn change_document(&self, quantized: &mut Quantized, addition: &[f64]) -> Result<(), QuantizeError> {
         let one = BTreeMap::from([(self.output.clone(), addition.to_vec())]);
-        let (document, served) = add_to_biases(&quantized.document, &one)?;
-        quantized.document = match served.is_empty() {
-            false => document,
-            // A constant behind a MatMul.
-            true => with_sum(&quantized.document, &self.bias, addition)?,
-        };
+        quantized.document = add_to_biases(&quantized.document, &one)?.0;
         Ok(())
     }
-}
-
-/// The document with numbers added to an initializer.
-fn with_sum(document: &Document, name: &str, addition: &[f64]) -> Result<Document, QuantizeError> {
-    let sum = document.constant(name).and_then(Result::ok).and_then(|old: Tensor| {
-        let values = old.to_f64().ok()?;
-        real_tensor(old.dtype(), old.shape(), values.iter().zip(addition).map(|(old, addition)| old + addition))
-    });
-    let Some(sum) = sum else { return Ok(document.clone()) };
-    Ok(document.edit(|model| {
-        let tensors = model.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
-        for tensor in tensors.filter(|tensor| tensor.name() == name) {
-            *tensor = tensor_to_proto(name, &sum);
-        }
-    })?)
 }

@@ -43,6 +43,16 @@ pub enum Note {
         /// Whose scale it would use.
         with: String,
     },
+    /// In QOperator form a convolution or `Gemm` stays float: its bias is computed, and integer operators take constant
+    /// ones only.
+    BiasComputed {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// The bias.
+        bias: String,
+    },
     /// In QOperator form a node stays float: no integer operator takes the parameters of its tensors.
     StaysFloat {
         /// The node.
@@ -78,6 +88,12 @@ impl fmt::Display for Note {
             }
             Note::NotShared { tensor, with } => {
                 write!(f, "'{tensor}' stays float: it would use the scale of '{with}', which is not quantized")
+            }
+            Note::BiasComputed { node, op, bias } => {
+                write!(
+                    f,
+                    "'{node}' ({op}) stays float: its bias '{bias}' is computed, and an integer operator takes a constant"
+                )
             }
             Note::StaysFloat { node, op } => {
                 write!(f, "'{node}' ({op}) stays float: no integer operator takes the parameters of its tensors")

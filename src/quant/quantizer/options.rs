@@ -184,6 +184,16 @@ impl QuantizeOptions {
             && !self.nodes_excluded.contains(name)
     }
 
+    /// A choice that another one overrules, in a sentence.
+    pub fn overruled(&self) -> Option<String> {
+        let asymmetric = !self.symmetric_weights(self.weight_type);
+        (asymmetric && self.per_channel && self.format == TableFormat::Qdq).then(|| {
+            "Weights with a scale for each channel are always symmetric in the QDQ format, whatever is chosen: kernels \
+             want one zero point"
+                .to_owned()
+        })
+    }
+
     /// Whether weights of this type have symmetric ranges.
     pub fn symmetric_weights(&self, dtype: DType) -> bool {
         self.weights_symmetric.unwrap_or(matches!(dtype, DType::Int4 | DType::Int8 | DType::Int16))

@@ -59,6 +59,9 @@ impl Preset {
         if self.id == "ort-qnn" && options.format == TableFormat::QOperator {
             broken.push(format!("{} reads the QDQ format only", self.name));
         }
+        if self.id.starts_with("torch") && options.format == TableFormat::QOperator {
+            broken.push(format!("{} has no QOperator form: use QDQ", self.name));
+        }
         broken
     }
 }
@@ -212,5 +215,9 @@ mod tests {
         assert_eq!(fbgemm.broken_by(&uint8), ["PyTorch fbgemm has no uint8 weights: use int8"]);
         let qnnpack = presets().into_iter().find(|preset| preset.id == "torch-qnnpack").unwrap();
         assert_eq!(qnnpack.broken_by(&fbgemm.options).len(), 1);
+        let operator = |preset: &Preset| QuantizeOptions { format: TableFormat::QOperator, ..preset.options.clone() };
+        assert_eq!(qnnpack.broken_by(&operator(&qnnpack)), ["PyTorch qnnpack has no QOperator form: use QDQ"]);
+        assert_eq!(fbgemm.broken_by(&operator(&fbgemm)).len(), 1);
+        assert_eq!(presets()[0].broken_by(&operator(&presets()[0])), [""; 0]);
     }
 }

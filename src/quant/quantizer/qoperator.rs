@@ -137,7 +137,12 @@ impl Marker<'_> {
             return false;
         };
         let bias = node.input_name(2);
-        if !self.known(&[input, weight], output) || bias.is_some_and(|bias| self.graph.initializer(bias).is_none()) {
+        if !self.known(&[input, weight], output) {
+            return false;
+        }
+        if let Some(bias) = bias.filter(|bias| self.graph.initializer(bias).is_none()) {
+            let (node, op) = (node_label(node), node.op_type().to_owned());
+            self.selection.notes.push(Note::BiasComputed { node, op, bias: bias.to_owned() });
             return false;
         }
         self.activation(input);

@@ -45,8 +45,8 @@ pub struct BitWidthsForm {
     pub calibration_images: usize,
     /// Biases are corrected on the calibration images.
     pub correction: bool,
-    /// Weights of MatMul are rounded too.
-    pub mat_mul: bool,
+    /// Weights of MatMul are rounded too; `None`: where the model has no other ones.
+    pub mat_mul: Option<bool>,
 }
 
 impl Default for BitWidthsForm {
@@ -61,7 +61,7 @@ impl Default for BitWidthsForm {
             calibration: None,
             calibration_images: 1000,
             correction: false,
-            mat_mul: false,
+            mat_mul: None,
         }
     }
 }
@@ -91,6 +91,12 @@ impl BitWidthsForm {
     pub fn calibration_in(&self, workspace: &Workspace) -> Option<SourceSummary> {
         let id = Form { source: self.calibration, ..Form::default() }.source_in(workspace)?;
         workspace.sources.iter().find(|source| source.id == id).cloned()
+    }
+
+    /// Whether weights of MatMul are rounded too.
+    pub fn rounds_mat_mul(&self, model: &ModelSummary) -> bool {
+        let other = |(op, _): &(String, usize)| matches!(op.as_str(), "Conv" | "ConvTranspose" | "Gemm");
+        self.mat_mul.unwrap_or_else(|| !model.op_counts.iter().any(other))
     }
 
     /// Whether calibration images are needed.
@@ -330,7 +336,7 @@ impl Work {
             preprocess,
             per_channel: grid.form.per_channel,
             symmetric: grid.form.symmetric,
-            mat_mul: grid.form.mat_mul,
+            mat_mul: grid.form.rounds_mat_mul(&grid.model),
             ranges: match images.filter(|_| grid.form.calibrated) {
                 Some(images) => ActivationRanges::Calibrated(images),
                 None => ActivationRanges::Dynamic,

@@ -56,6 +56,12 @@ pub struct EvaluationState {
 }
 
 impl EvaluationState {
+    /// The model's file name, or its unique name where another one has the same file name.
+    fn name_of(&self, own: &ModelScores) -> String {
+        let again = self.models.iter().filter(|model| model.model.file == own.model.file).count() > 1;
+        if again { own.model.name.clone() } else { own.model.file.clone() }
+    }
+
     /// The figures of every model, with its comparison against the first.
     pub fn evaluated(&self) -> Vec<EvaluatedModel> {
         let names = self.source.class_names.clone().unwrap_or_default();
@@ -67,7 +73,7 @@ impl EvaluationState {
         let models = self.models.iter().zip(&evaluations).enumerate();
         models
             .map(|(position, (own, evaluation))| EvaluatedModel {
-                model: own.model.file.clone(),
+                model: self.name_of(own),
                 data: self.source.name.clone(),
                 backend: format!("quantscope {semantics}"),
                 size_bytes: own.model.size_bytes,

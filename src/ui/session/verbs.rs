@@ -2,7 +2,7 @@
 
 use super::{JobStatus, Session, View};
 use crate::platform::{self, PickedFile};
-use crate::worker::{InputChoice, ModelId, Reply, Request, RunOrder, SourceId};
+use crate::worker::{InputChoice, ModelId, Reply, Request, RunOrder, SourceId, SourceSummary};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -112,13 +112,14 @@ impl Session {
 
     /// Where the chosen input is gone, or there is none yet, the newest source's first item is taken.
     fn choose_default_input(self) {
-        let newest = self.workspace.with_untracked(|workspace| workspace.sources.last().map(|source| source.id));
+        let newest =
+            self.workspace.with_untracked(|workspace| workspace.sources.last().map(SourceSummary::first_input));
         let there = |source: SourceId| {
             self.workspace.with_untracked(|workspace| workspace.sources.iter().any(|open| open.id == source))
         };
         self.input.update(|input| match (&input, newest) {
-            (Some(InputChoice::Item { source, .. }), _) if there(*source) => {}
-            (_, Some(source)) => *input = Some(InputChoice::Item { source, index: 0 }),
+            (Some(chosen), _) if chosen.source().is_some_and(there) => {}
+            (_, Some(newest)) => *input = Some(newest),
             (Some(InputChoice::Random { .. }), None) => {}
             (_, None) => *input = None,
         });

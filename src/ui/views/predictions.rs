@@ -98,7 +98,11 @@ fn Predictions(
         let outputs = run.outputs.iter().map(|port| format!("{} {}[{}]", port.name, port.dtype, port.shape.join(", "))).collect::<Vec<_>>();
         view! { <p class="hint">{format!("{}: the output is not a vector of class scores: {}. Its values stand on the Layer tab.", model.name, outputs.join("; "))}</p> }
     }).collect_view();
+    let random = runs.iter().filter(|(_, run)| !run.random_inputs.is_empty()).map(|(model, run)| {
+        view! { <p class="hint">{format!("{}: no array for '{}': random values were taken there, so its answer says little.", model.name, run.random_inputs.join("', '"))}</p> }
+    }).collect_view();
     view! {
+        {random}
         {truth.map(|truth| view! { <p>"label: "<b>{truth}</b></p> })}
         <div class="scroll-x" tabindex="0">
             <table class="data predictions" aria-label="Predictions">

@@ -1,11 +1,12 @@
 //! The input of a run and how it is computed.
 
+use super::controls::Check;
 use super::predictions::Results;
 use super::preprocess::PreprocessEditor;
 use crate::platform;
 use crate::ui::turns::Later;
 use crate::ui::{format, use_session};
-use crate::worker::{InputChoice, Picture, Reply, Request, Semantics, SourceSummary};
+use crate::worker::{InputChoice, Picture, Reply, Request, Semantics, SourceKind, SourceSummary};
 use leptos::prelude::*;
 
 /// The tab with the input on the left and what the models say of it on the right.
@@ -49,10 +50,11 @@ fn blocked(session: crate::ui::Session) -> Option<String> {
 fn InputPicker() -> impl IntoView {
     let session = use_session();
     let sources = move || session.workspace.with(|workspace| workspace.sources.clone());
-    let chosen_source = move || match session.input.get() {
-        Some(InputChoice::Item { source, .. }) => sources().into_iter().find(|open| open.id == source),
-        _ => None,
+    let chosen_source = move || {
+        let chosen = session.input.get().and_then(|input| input.source());
+        sources().into_iter().find(|open| Some(open.id) == chosen)
     };
+    let whole = move || matches!(session.input.get(), Some(InputChoice::Whole { .. }));
     let index = move || match session.input.get() {
         Some(InputChoice::Item { index, .. }) => index,
         _ => 0,
@@ -61,9 +63,9 @@ fn InputPicker() -> impl IntoView {
         Some(InputChoice::Random { seed }) => seed,
         _ => 0,
     };
-    let choose = move |value: String| match value.parse() {
-        Ok(source) => session.input.set(Some(InputChoice::Item { source, index: 0 })),
-        Err(_) => session.input.set(Some(InputChoice::Random { seed: 0 })),
+    let choose = move |value: String| {
+        let source = value.parse::<u32>().ok().and_then(|id| sources().into_iter().find(|open| open.id == id));
+        session.input.set(Some(source.map_or(InputChoice::Random { seed: 0 }, |source| source.first_input())));
     };
     let step_to = move |source: &SourceSummary, index: usize| {
         let index = index.min(source.count.saturating_sub(1));
@@ -83,8 +85,14 @@ fn InputPicker() -> impl IntoView {
         {move || match chosen_source() {
             Some(source) => {
                 let (back, on, typed) = (source.clone(), source.clone(), source.clone());
+                let (id, is_array) = (source.id, source.kind == SourceKind::Array);
+                let take_whole = move |on: bool| session.input.set(Some(match on {
+                    true => InputChoice::Whole { source: id },
+                    false => InputChoice::Item { source: id, index: 0 },
+                }));
                 view! {
-                    <div class="field">
+                    {is_array.then(|| view! { <Check label="The whole array in one run" value=Signal::derive(whole) choose=take_whole /> })}
+                    <div class="field" hidden=whole>
                         <label for="input-index">"item"</label>
                         <div class="stepper">
                             <button type="button" aria-label="Previous item" on:click=move |_| step_to(&back, index().saturating_sub(1))>"‹"</button>
@@ -115,7 +123,7 @@ fn Thumbnail() -> impl IntoView {
     let picture = session.query(
         move || match session.input.get()? {
             InputChoice::Item { source, index } => Some(Request::Thumbnail { source, index }),
-            InputChoice::Random { .. } => None,
+            InputChoice::Whole { .. } | InputChoice::Random { .. } => None,
         },
         |reply, blob| match (reply, blob) {
             (Reply::Picture(picture), Some(pixels)) => Some((picture, pixels)),

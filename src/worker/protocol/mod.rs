@@ -297,7 +297,7 @@ pub struct SourceSummary {
     pub name: String,
     /// What it is.
     pub kind: SourceKind,
-    /// Number of images or of items along the first axis.
+    /// Number of images; of an array: of items along the first axis, as an open model takes them.
     pub count: usize,
     /// "32 x 32 x 3 uint8".
     pub shape: String,
@@ -309,6 +309,16 @@ pub struct SourceSummary {
     pub labelled: bool,
 }
 
+impl SourceSummary {
+    /// What is run of it unless something else is chosen: its first item, an array as it is.
+    pub fn first_input(&self) -> InputChoice {
+        match self.kind {
+            SourceKind::Array => InputChoice::Whole { source: self.id },
+            _ => InputChoice::Item { source: self.id, index: 0 },
+        }
+    }
+}
+
 /// What an open input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceKind {
@@ -316,7 +326,7 @@ pub enum SourceKind {
     Dataset,
     /// One picture.
     Image,
-    /// A numeric array, used as it is.
+    /// A numeric array: an input as it is, or several items along its first axis.
     Array,
 }
 
@@ -463,11 +473,26 @@ pub enum InputChoice {
         /// Which of its items.
         index: usize,
     },
+    /// All of an array in one run, as it is.
+    Whole {
+        /// Which source.
+        source: SourceId,
+    },
     /// Seeded random values.
     Random {
         /// The seed.
         seed: u64,
     },
+}
+
+impl InputChoice {
+    /// The source that it comes from; `None` for random values.
+    pub fn source(&self) -> Option<SourceId> {
+        match self {
+            InputChoice::Item { source, .. } | InputChoice::Whole { source } => Some(*source),
+            InputChoice::Random { .. } => None,
+        }
+    }
 }
 
 /// Runs all open models on one input.
@@ -518,6 +543,8 @@ pub struct ModelRun {
     pub compile_ms: f64,
     /// Number of tensors captured.
     pub captured: usize,
+    /// Inputs that the chosen data has no array for, and that were given seeded random values.
+    pub random_inputs: Vec<String>,
 }
 
 /// Asks what the last run left at a layer.

@@ -58,7 +58,7 @@ impl<'a> Corrector<'a> {
         let mut left: Vec<usize> = Vec::new();
         if wanted.any() {
             let used: std::collections::HashSet<usize> = items.iter().copied().collect();
-            left = (0..feed.source.summary().count).filter(|item| !used.contains(item)).collect();
+            left = (0..feed.count()).filter(|item| !used.contains(item)).collect();
         }
         let (pool, kind) = match left.is_empty() {
             true => (items, "calibration images"),

@@ -27,7 +27,7 @@ impl Service {
         let source = self.source(order.source)?;
         let file = &model.summary.file;
         Self::can_run(model)?;
-        let end = order.first.saturating_add(order.count).min(source.summary().count);
+        let end = order.first.saturating_add(order.count).min(self.item_count(model, source));
         let plan = if order.edited {
             let (edits, document) = self.edited_document(tables, model)?;
             plans.of_edited((model.id, edits, &document), order.semantics)

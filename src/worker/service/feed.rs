@@ -25,6 +25,16 @@ pub struct Feed<'a> {
 }
 
 impl Feed<'_> {
+    /// How many items the data set has for the model.
+    pub fn count(&self) -> usize {
+        self.service.item_count(self.model, self.source)
+    }
+
+    /// Positions of the images, in order.
+    pub fn chosen(&self, images: &CalibrationImages) -> Vec<usize> {
+        chosen(self.count(), &|item| self.source.label(item), images)
+    }
+
     /// The inputs for an item.
     pub fn inputs(&self, facts: &[InputFact], item: usize) -> Result<Vec<(String, Tensor)>, Problem> {
         let run = RunOrder {
@@ -100,16 +110,15 @@ impl Feed<'_> {
     }
 }
 
-/// Positions of the images, in order.
-pub fn chosen(source: &OpenSource, images: &CalibrationImages) -> Vec<usize> {
-    let there = source.summary().count;
+/// Positions of the images among those that are there, in order.
+fn chosen(there: usize, label: &dyn Fn(usize) -> Option<u32>, images: &CalibrationImages) -> Vec<usize> {
     match images {
         CalibrationImages::First(count) => (0..there.min(*count)).collect(),
         CalibrationImages::Listed(items) => items.iter().copied().filter(|item| *item < there).collect(),
         &CalibrationImages::PerClass { count, seed } => {
             let mut classes: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
             for item in 0..there {
-                classes.entry(source.label(item)).or_default().push(item);
+                classes.entry(label(item)).or_default().push(item);
             }
             let mut generator = Pcg64Mcg::seed_from_u64(seed);
             let mut chosen: Vec<usize> = classes

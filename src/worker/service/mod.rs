@@ -15,7 +15,9 @@ mod evaluate;
 mod exports;
 mod feed;
 mod graph;
+mod inputs;
 mod inspect;
+mod items;
 mod model;
 mod open;
 mod playground;
@@ -26,7 +28,7 @@ mod source;
 mod weights;
 
 use super::protocol::{ModelId, Reply, Request, Workspace};
-use crate::import::{self, Dataset, FileParts, ImportError};
+use crate::import::{self, FileParts, ImportError, Streamed};
 use crate::onnx::Document;
 use crate::problem::Problem;
 use align::Layout;
@@ -34,7 +36,7 @@ use model::OpenModel;
 use run::{LastRun, Plans};
 use source::OpenSource;
 
-pub use run::fit;
+pub use inputs::fit;
 
 /// A data set of this size or more is not read into memory but from its file, sample by sample.
 pub const STREAMED_FROM_BYTES: u64 = 256 << 20;
@@ -65,8 +67,8 @@ impl Attachment {
         Attachment { read: Box::new(read), parts: Some(parts) }
     }
 
-    /// The data set in a large file that is no model and no archive.
-    fn streamed(&self, path: &str) -> Option<Result<Dataset, ImportError>> {
+    /// The data in a large file that is no model, and that need not be read as a whole.
+    fn streamed(&self, path: &str) -> Option<Result<Streamed, ImportError>> {
         let large = self.parts.as_ref().filter(|parts| parts.len() >= STREAMED_FROM_BYTES);
         import::open_streamed(path, large?)
     }
@@ -190,7 +192,7 @@ impl Service {
         let workspace = Workspace {
             revision: self.revision,
             models: self.models.iter().map(|model| model.summary.clone()).collect(),
-            sources: self.sources.iter().map(OpenSource::summary).collect(),
+            sources: self.sources.iter().map(|source| source.summary(self.shown_items(source))).collect(),
             layers: self.layout.rows.clone(),
             unmatched: self.layout.unmatched_lines(),
             problems,

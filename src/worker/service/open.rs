@@ -19,8 +19,8 @@ impl Service {
                 return Err(Failure::Cancelled);
             }
             match attachment.streamed(&path) {
-                Some(Ok(set)) => {
-                    streamed.push(Opened::Dataset(Box::new(set)));
+                Some(Ok(found)) => {
+                    streamed.push((path, found));
                     continue;
                 }
                 Some(Err(error)) => {
@@ -50,9 +50,7 @@ impl Service {
         let (late, files): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| waiting.iter().any(|name| name == base_name(&file.path)));
         self.side_files.extend(late);
-        let (mut opened, refused) = import::open(files, &Limits::default());
-        // Names of classes come after the data sets that they are given to.
-        opened.splice(0..0, streamed);
+        let (opened, refused) = import::open_beside(streamed, files, &Limits::default());
         problems.extend(refused);
         let (side_files, contents): (Vec<_>, Vec<_>) =
             opened.into_iter().partition(|opened| matches!(opened, Opened::ExternalData { .. }));
@@ -89,12 +87,13 @@ impl Service {
                 self.sources.push(OpenSource { id, name: set.name.clone(), content: Content::Dataset(*set) });
             }
             Opened::Image { name, image } => self.sources.push(OpenSource { id, name, content: Content::Image(image) }),
-            Opened::Arrays { name, arrays } => {
+            Opened::Arrays { name, file, arrays } => {
                 let many = arrays.len() > 1;
                 for array in arrays {
                     let id = self.fresh_id();
                     let title = if many { format!("{} ({name})", array.name) } else { name.clone() };
-                    self.sources.push(OpenSource { id, name: title, content: Content::Array(array) });
+                    let content = Content::Array { array, file: file.clone() };
+                    self.sources.push(OpenSource { id, name: title, content });
                 }
             }
             Opened::ClassNames { names, .. } => self.name_classes(&names),

@@ -1,7 +1,7 @@
 //! Static quantization of an open float model.
 
 use super::corrections::Corrector;
-use super::feed::{Feed, chosen};
+use super::feed::Feed;
 use super::model::OpenModel;
 use super::{Answered, Job, Service};
 use crate::onnx::Document;
@@ -12,7 +12,7 @@ use crate::quant::quantizer::{
     with_integer_io,
 };
 use crate::quant::table::lower;
-use crate::worker::protocol::{CalibratedTensor, QuantizeOrder, QuantizedFile, Reply};
+use crate::worker::protocol::{CalibratedTensor, CalibrationImages, QuantizeOrder, QuantizedFile, Reply};
 
 impl Service {
     /// Calibrates, quantizes, and gives the model's file.
@@ -43,11 +43,19 @@ impl Service {
             document = prepared.document;
         }
         let options = completed(&order, &document);
-        let items = chosen(source, &order.images);
+        let items = feed.chosen(&order.images);
         if items.is_empty() {
             let advice = "Choose images that the data set has.";
             return Err(failed("calibrating", format!("no image of {} was chosen", source.name), advice).into());
         }
+        if let (CalibrationImages::PerClass { count, .. }, false) = (&order.images, source.is_labelled()) {
+            notes.push(format!(
+                "{} has no labels: {count} images of all were asked for, not {count} of each class; {} were taken",
+                source.name,
+                items.len()
+            ));
+        }
+        notes.extend(options.overruled());
         let mut methods = vec![order.calibration];
         if order.compare {
             let others = CalibrationMethod::usual(options.activation_type, options.activations_symmetric);

@@ -1,7 +1,7 @@
 //! An open input: a data set, a picture, an array.
 
 use super::{Answered, Failure, Service};
-use crate::import::{Dataset, Image, ImportError, NamedArray};
+use crate::import::{Dataset, Image, ImportError, NamedArray, Pixels};
 use crate::problem::Problem;
 use crate::worker::protocol::{Picture, Reply, SourceId, SourceKind, SourceSummary};
 
@@ -11,8 +11,13 @@ pub enum Content {
     Dataset(Dataset),
     /// One picture.
     Image(Image),
-    /// A model's input, ready.
-    Array(NamedArray),
+    /// Values as they are: one input, or several along the first axis, as the model says.
+    Array {
+        /// With its name in the file.
+        array: NamedArray,
+        /// The file of arrays that it comes from ([`crate::import::Member::file`]).
+        file: String,
+    },
 }
 
 /// An open input with its number.
@@ -23,30 +28,72 @@ pub struct OpenSource {
 }
 
 impl OpenSource {
-    /// What the page is told.
-    pub fn summary(&self) -> SourceSummary {
+    /// Items, an array counted as one.
+    pub fn len(&self) -> usize {
+        match &self.content {
+            Content::Dataset(set) => set.len(),
+            Content::Image(_) | Content::Array { .. } => 1,
+        }
+    }
+
+    /// Whether each item has a class.
+    pub fn is_labelled(&self) -> bool {
+        matches!(&self.content, Content::Dataset(set) if set.labels.is_some())
+    }
+
+    /// The file of arrays that it comes from.
+    pub fn file(&self) -> Option<&str> {
+        match &self.content {
+            Content::Dataset(set) => set.member.as_ref().map(|member| member.file.as_str()),
+            Content::Array { file, .. } => Some(file),
+            Content::Image(_) => None,
+        }
+    }
+
+    /// Its name in that file.
+    pub fn array_name(&self) -> Option<&str> {
+        match &self.content {
+            Content::Dataset(set) => set.member.as_ref().map(|member| member.name.as_str()),
+            Content::Array { array, .. } => Some(&array.name),
+            Content::Image(_) => None,
+        }
+    }
+
+    /// The name of the array that its labels are.
+    pub fn labels_name(&self) -> Option<&str> {
+        match &self.content {
+            Content::Dataset(set) => set.member.as_ref()?.labels.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What the page is told. `items` is what it counts for the open models.
+    pub fn summary(&self, items: usize) -> SourceSummary {
         let (kind, count, shape, class_names, labelled) = match &self.content {
             Content::Dataset(set) => {
                 let shape = match set.image_size() {
                     Some(size) => format!("{} × {} × {} uint8", size.height, size.width, size.channels),
                     None if set.has_images() => "pictures of their own sizes".to_owned(),
-                    None => "float32 samples".to_owned(),
+                    None => match &set.pixels {
+                        Pixels::Values { dtype, shape, .. } => format!("{} {dtype}", dims(shape)),
+                        _ => "samples".to_owned(),
+                    },
                 };
-                (SourceKind::Dataset, set.len(), shape, set.class_names.clone(), set.labels.is_some())
+                (SourceKind::Dataset, items, shape, set.class_names.clone(), set.labels.is_some())
             }
             Content::Image(image) => {
                 let shape = format!("{} × {} × {} uint8", image.height, image.width, image.channels);
                 (SourceKind::Image, 1, shape, None, false)
             }
-            Content::Array(array) => {
-                let dims: Vec<String> = array.tensor.shape().iter().map(usize::to_string).collect();
-                (SourceKind::Array, 1, format!("{} {}", dims.join(" × "), array.tensor.dtype()), None, false)
+            Content::Array { array, .. } => {
+                let shape = format!("{} {}", dims(array.tensor.shape()), array.tensor.dtype());
+                (SourceKind::Array, items, shape, None, false)
             }
         };
         let pictures = match &self.content {
             Content::Dataset(set) => set.has_images(),
             Content::Image(_) => true,
-            Content::Array(_) => false,
+            Content::Array { .. } => false,
         };
         SourceSummary { id: self.id, name: self.name.clone(), kind, count, shape, pictures, class_names, labelled }
     }
@@ -56,7 +103,7 @@ impl OpenSource {
         match &self.content {
             Content::Dataset(set) => set.has_images().then(|| set.image(index)),
             Content::Image(image) => Some(Ok(image.clone())),
-            Content::Array(_) => None,
+            Content::Array { .. } => None,
         }
     }
 
@@ -75,6 +122,11 @@ impl OpenSource {
             _ => None,
         }
     }
+}
+
+/// "500 × 16".
+fn dims(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
 }
 
 impl Service {

@@ -6,8 +6,8 @@ use super::Playground;
 use super::live::Live;
 use crate::platform;
 use crate::worker::{
-    Finding, Images, InputChoice, LayerErrorRow, LedgerRow, Measured, ModelId, PlaygroundAsk, PlaygroundReply,
-    PlaygroundRequest, Reply, Request, ResidualRow, SensitivityReport, SourceId,
+    Finding, Images, LayerErrorRow, LedgerRow, Measured, ModelId, PlaygroundAsk, PlaygroundReply, PlaygroundRequest,
+    Reply, Request, ResidualRow, SensitivityReport, SourceId,
 };
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -419,10 +419,7 @@ impl Session {
 
     /// The data set that more than one image are taken from: that of the next run's input, else the first.
     pub fn usual_source(self) -> Option<SourceId> {
-        let chosen = match self.input.get() {
-            Some(InputChoice::Item { source, .. }) => Some(source),
-            _ => None,
-        };
+        let chosen = self.input.get().and_then(|input| input.source());
         self.workspace.with(|workspace| {
             let mut sources = workspace.sources.iter().filter(|source| source.count > 1);
             let found = sources.clone().find(|source| Some(source.id) == chosen).or_else(|| sources.next());

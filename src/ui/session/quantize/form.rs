@@ -108,8 +108,8 @@ impl Form {
     pub fn settings(&self) -> Vec<(&'static str, f64)> {
         match self.calibration {
             CalibrationMethod::MinMax => Vec::new(),
-            CalibrationMethod::MovingAverage { constant, .. } => {
-                vec![("Averaging constant", f64::from(constant))]
+            CalibrationMethod::MovingAverage { constant, every } => {
+                vec![("Images per mean", every.unwrap_or(0) as f64), ("Averaging constant", f64::from(constant))]
             }
             CalibrationMethod::Entropy { bins, quantized_bins } => {
                 vec![("Bins", bins as f64), ("Quantized bins", quantized_bins as f64)]
@@ -126,6 +126,9 @@ impl Form {
     /// Changes a setting of the method.
     pub fn set(&mut self, name: &str, to: f64) {
         match (&mut self.calibration, name) {
+            (CalibrationMethod::MovingAverage { every, .. }, "Images per mean") => {
+                *every = Some(to as u64).filter(|every| *every > 0);
+            }
             (CalibrationMethod::MovingAverage { constant, .. }, _) => *constant = to as f32,
             (CalibrationMethod::Entropy { quantized_bins, .. }, "Quantized bins") => *quantized_bins = to as usize,
             (CalibrationMethod::Percentile { percentile, .. }, "Percentile") => *percentile = to,
@@ -140,11 +143,27 @@ impl Form {
         }
     }
 
+    /// What a reader of the method's settings should know.
+    pub fn about_settings(&self) -> Option<&'static str> {
+        match self.calibration {
+            CalibrationMethod::MovingAverage { every: None, .. } => Some(
+                "The mean of the extremes of all images, as in ONNX Runtime. The averaging constant counts where each so \
+                 many images have a mean of their own (CalibStridedMinMax).",
+            ),
+            CalibrationMethod::MovingAverage { every: Some(_), .. } => Some(
+                "Each so many images have a mean of their extremes; it moves the average by the constant of the \
+                 difference. 0 images: one mean of all.",
+            ),
+            _ => None,
+        }
+    }
+
     /// What does not go together, each a sentence.
     pub fn problems(&self) -> Vec<String> {
         let mut found = self.preset().map(|preset| preset.broken_by(&self.options)).unwrap_or_default();
         found.extend(self.options.check().err().map(|error| error.to_string()));
         found.extend(self.calibration.check().err().map(|error| error.to_string()));
+        found.extend(self.options.overruled());
         if self.images_by == ImagesBy::List && CalibrationImages::listed(&self.list).is_none() {
             found.push("The images are a list of positions from 0: 0-99, 120, 130-139".to_owned());
         }
@@ -218,6 +237,9 @@ mod tests {
         assert!(form.is_possible() && form.problems().is_empty());
         form.take_preset("torch-fbgemm".to_owned());
         assert!(form.options.per_channel && form.problems().is_empty());
+        form.options.weights_symmetric = Some(false);
+        assert!(form.problems().iter().any(|text| text.contains("always symmetric")), "{:?}", form.problems());
+        form.options.weights_symmetric = None;
         form.options.weight_type = DType::Uint8;
         assert!(form.problems()[0].contains("no uint8 weights"), "{:?}", form.problems());
         form.images_by = ImagesBy::List;
@@ -236,5 +258,12 @@ mod tests {
         form.take_method("Percentile");
         form.set("Percentile", 99.9);
         assert_eq!(form.settings(), [("Bins", 2048.0), ("Percentile", 99.9)]);
+        form.take_method("moving average");
+        assert_eq!(form.calibration, CalibrationMethod::MOVING_AVERAGE);
+        form.set("Images per mean", 10.0);
+        form.set("Averaging constant", 0.5);
+        assert_eq!(form.calibration, CalibrationMethod::MovingAverage { constant: 0.5, every: Some(10) });
+        form.set("Images per mean", 0.0);
+        assert_eq!(form.calibration, CalibrationMethod::MovingAverage { constant: 0.5, every: None });
     }
 }

@@ -3,8 +3,9 @@
 use crate::export::Thresholds;
 use crate::ui::use_session;
 use crate::ui::views::Dot;
+use crate::ui::views::controls::{Choice, Choices};
 use crate::ui::views::preprocess::PreprocessSentence;
-use crate::worker::{ModelId, ModelSummary, SourceKind};
+use crate::worker::{ModelId, ModelSummary, SourceKind, Variant};
 use leptos::prelude::*;
 
 /// Models, data set, number of images, thresholds, and the button.
@@ -15,6 +16,7 @@ pub fn Setup(
 ) -> impl IntoView {
     let session = use_session();
     let left_out = RwSignal::new(Vec::<(ModelId, bool)>::new());
+    let baseline = RwSignal::new(None::<(ModelId, bool)>);
     let source = RwSignal::new(None::<u32>);
     let limit = session.evaluation_images;
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
@@ -47,11 +49,31 @@ pub fn Setup(
         let able = versions().into_iter().filter(|(model, _)| runs(model)).map(|(model, edited)| (model.id, edited));
         able.filter(|version| !out.contains(version)).collect::<Vec<_>>()
     };
-    let start = move |_| {
-        if let Some(source) = chosen_source() {
-            session.evaluate(&chosen(), source.id, limit.get());
-        }
+    // The one chosen, else the first float model, else the first.
+    let compared_with = move || {
+        let chosen = chosen();
+        let models = models();
+        let is_float = |id: ModelId| models.iter().any(|model| model.id == id && model.variant == Variant::Float);
+        let wanted = chosen.iter().find(|version| Some(**version) == baseline.get());
+        let float = || chosen.iter().find(|(id, edited)| !edited && is_float(*id));
+        wanted.or_else(float).or(chosen.first()).copied()
     };
+    let start = move |_| {
+        let Some(source) = chosen_source() else { return };
+        let first = compared_with();
+        let others = chosen().into_iter().filter(|version| Some(*version) != first);
+        session.evaluate(&first.into_iter().chain(others).collect::<Vec<_>>(), source.id, limit.get());
+    };
+    let key = |(id, edited): (ModelId, bool)| format!("{id} {edited}");
+    let baselines: Signal<Choices> = Signal::derive(move || {
+        let chosen = chosen();
+        let versions = versions().into_iter().filter(|(model, edited)| chosen.contains(&(model.id, *edited)));
+        let name =
+            |model: &ModelSummary, edited| if edited { format!("{} (edited)", model.name) } else { model.name.clone() };
+        versions.map(|(model, edited)| (key((model.id, edited)), name(&model, edited))).collect()
+    });
+    let choose_baseline =
+        move |wanted: String| baseline.set(chosen().into_iter().find(|version| key(*version) == wanted));
     let toggle = move |id: (ModelId, bool)| {
         left_out.update(|out| match out.iter().position(|known| *known == id) {
             Some(position) => {
@@ -63,7 +85,7 @@ pub fn Setup(
     let number = |text: String| text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
     view! {
         <fieldset class="choices">
-            <legend>"models, the first is the baseline"</legend>
+            <legend>"models"</legend>
             {move || versions().into_iter().map(|(model, edited)| {
                 let id = (model.id, edited);
                 let able = runs(&model);
@@ -77,6 +99,7 @@ pub fn Setup(
             }).collect_view()}
         </fieldset>
         <div class="tools">
+            <Choice label="Baseline" choices=baselines value=Signal::derive(move || compared_with().map(key).unwrap_or_default()) choose=choose_baseline />
             <label class="inline" for="evaluate-source">"data set"</label>
             <select id="evaluate-source" on:change=move |event| source.set(event_target_value(&event).parse().ok())>
                 {move || {

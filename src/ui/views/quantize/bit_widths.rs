@@ -84,6 +84,11 @@ fn Controls() -> impl IntoView {
         let choose = move |name: String| form.update(|form| write(form, name == names[1]));
         view! { <Choice label=label choices=choices value=value choose=choose /> }
     };
+    let mat_mul = move || {
+        session.workspace.with(|workspace| {
+            form.with(|form| form.model_in(workspace).is_some_and(|model| form.rounds_mat_mul(&model)))
+        })
+    };
     let count = |value: Option<f64>| value.filter(|value| *value >= 1.0).map(|value| value as usize);
     let set_images = move |value: Option<f64>| form.update(|form| form.images = count(value));
     let set_calibration_images =
@@ -102,7 +107,7 @@ fn Controls() -> impl IntoView {
             {flag("Activations", ["asymmetric", "symmetric"], |form| form.symmetric, |form, on| form.symmetric = on)}
             {flag("Ranges", ["dynamic", "calibrated"], |form| form.calibrated, |form, on| form.calibrated = on)}
             <Check label="Bias correction" value=Signal::derive(move || form.with(|form| form.correction)) choose=move |on: bool| form.update(|form| form.correction = on) />
-            <Check label="MatMul weights" value=Signal::derive(move || form.with(|form| form.mat_mul)) choose=move |on: bool| form.update(|form| form.mat_mul = on) />
+            <Check label="MatMul weights" value=Signal::derive(mat_mul) choose=move |on: bool| form.update(|form| form.mat_mul = Some(on)) />
         </div>
         {move || form.with(BitWidthsForm::calibrates).then(|| view! {
             <div class="tools form">
@@ -112,7 +117,7 @@ fn Controls() -> impl IntoView {
                     choose=set_calibration_images />
             </div>
         })}
-        <p class="hint">"Dynamic takes each range from all evaluated images together, with everything before it rounded already; calibrated takes it from calibration images, run with rounded weights. Weights are symmetric. A dense layer that was written as MatMul stays float unless MatMul weights are chosen; so do biases, batch norm and sums."</p>
+        <p class="hint">"Dynamic takes each range from all evaluated images together, with everything before it rounded already; calibrated takes it from calibration images, run with rounded weights. Weights are symmetric. A dense layer that was written as MatMul stays float unless MatMul weights are chosen, as they are where a model has no others; biases, batch norm and sums stay float."</p>
     }
 }
 
@@ -210,7 +215,7 @@ fn report(grid: &Grid) -> BitWidthsReport {
         calibration: grid.calibration.as_ref().map(|source| source.name.clone()),
         calibration_images: grid.calibration.as_ref().map(|source| grid.form.calibration_images.min(source.count)),
         bias_correction: grid.form.correction,
-        mat_mul_weights: grid.form.mat_mul,
+        mat_mul_weights: grid.form.rounds_mat_mul(&grid.model),
         cells: cells
             .map(|(at, cell)| {
                 let (weight_bits, activation_bits) = grid.bits_of(at);

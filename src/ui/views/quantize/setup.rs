@@ -158,6 +158,7 @@ fn Calibration(form: RwSignal<Form>) -> impl IntoView {
             <Check label="Compare methods" value=Signal::derive(move || form.with(|form| form.compare)) choose=move |on: bool| form.update(|form| form.compare = on) />
             <Check label="Fold batch norm and constants" value=Signal::derive(move || form.with(|form| form.fold)) choose=move |on: bool| form.update(|form| form.fold = on) />
         </div>
+        {move || form.with(Form::about_settings).map(|text| view! { <p class="hint">{text}</p> })}
     }
 }
 

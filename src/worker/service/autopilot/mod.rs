@@ -40,14 +40,14 @@ impl Service {
             Ok(Feed { service: self, model, source, preprocess: order.preprocess.clone() })
         };
         let (calibration, measurement) = (feed(order.calibration)?, feed(order.measurement)?);
-        let count = calibration.source.summary().count;
+        let count = calibration.count();
         let labels: Vec<Option<u32>> = (0..count).map(|item| calibration.source.label(item)).collect();
         let split = split(&labels, order.images, order.seed);
         if split.selection.is_empty() {
             let advice = "Choose a data set with images.";
             return Err(problem(&calibration, "the calibration data", "no image".to_owned(), advice).into());
         }
-        let items = measuring(order, &split, measurement.source.summary().count);
+        let items = measuring(order, &split, measurement.count());
         let report = report::begun(order, &calibration, &measurement, &split, items.len(), &labels);
         let mut search = Search::new(calibration, job, order, split, report);
         let mut measuring = Measuring { items, right: Vec::new() };

@@ -31,7 +31,7 @@ impl Service {
         let source = self.source(study.setting.source)?;
         let open = |fact: &InputFact| matches!(fact.shape.first(), Some(None));
         let facts = study.column.live.plan().inputs();
-        if source.summary().count < 2 || facts.is_empty() || !facts.iter().all(open) {
+        if self.item_count(model, source) < 2 || facts.is_empty() || !facts.iter().all(open) {
             return Ok(1);
         }
         let mut alone = Vec::new();

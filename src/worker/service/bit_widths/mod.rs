@@ -70,8 +70,8 @@ impl Service {
     /// The images of an order.
     fn items_of(&self, study: &Study, order: &BitWidthsOrder) -> Result<Items, Failure> {
         let source = self.source(study.setting.source)?;
-        let summary = source.summary();
-        let end = order.first.saturating_add(order.count).min(summary.count);
+        let there = self.item_count(self.model(study.setting.model)?, source);
+        let end = order.first.saturating_add(order.count).min(there);
         let problem = |found: String, expected: &str| {
             Failure::from(Problem {
                 file: source.name.clone(),
@@ -81,11 +81,11 @@ impl Service {
                 advice: "Choose a data set with a class for each image, and at least one image.".to_owned(),
             })
         };
-        if !summary.labelled {
+        if !source.is_labelled() {
             return Err(problem("no labels".to_owned(), "a class for each image"));
         }
         if order.first >= end {
-            return Err(problem(format!("none of {}", summary.count), "at least one image"));
+            return Err(problem(format!("none of {there}"), "at least one image"));
         }
         Ok(Items { source: study.setting.source, items: (order.first..end).collect() })
     }

@@ -40,8 +40,8 @@ impl Service {
 
     /// Positions of the first images of a source; at least one.
     pub(super) fn first_images(&self, study: &Study, images: FirstImages) -> Result<Vec<usize>, Failure> {
-        let source = self.source(images.source)?;
-        let count = images.count.min(source.summary().count);
+        let (model, source) = (self.model(study.setting.model)?, self.source(images.source)?);
+        let count = images.count.min(self.item_count(model, source));
         match count {
             0 => Err(study.refused("the calibration images", "none".to_owned(), "at least one image").into()),
             count => Ok((0..count).collect()),

@@ -1,8 +1,9 @@
 //! Recorded layer outputs against the model's.
 
 use super::super::card::port_of;
+use super::super::inputs::fit;
 use super::super::model::OpenModel;
-use super::super::run::{Plans, fit};
+use super::super::run::Plans;
 use super::super::{Attachment, Failure, Job, Service};
 use crate::analysis::{Recording, compare_outputs};
 use crate::engine::{InputFact, Observe, Plan, Semantics};

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::quant::table::{Row, RowMode};
 use crate::quant::{Granularity, scale_indices};
 use crate::tensor::{Channels, Tensor};
-use crate::worker::protocol::{BeforeAfter, InputChoice, TensorQuery, Version, VersionOutcome, VersionTensor};
+use crate::worker::protocol::{BeforeAfter, TensorQuery, Version, VersionOutcome, VersionTensor};
 use std::borrow::Cow;
 
 const VERSIONS: [Version; 3] = [Version::Float, Version::Original, Version::Edited];
@@ -33,12 +33,8 @@ impl Service {
     /// What each version makes of the input; empty where nothing has been run.
     pub(super) fn outcomes(&self, session: &Session, model: &OpenModel) -> Vec<VersionOutcome> {
         let Some(runs) = &session.runs else { return Vec::new() };
-        let names = match &runs.order.input {
-            InputChoice::Item { source, .. } => {
-                self.sources.iter().find(|open| open.id == *source).and_then(OpenSource::class_names)
-            }
-            InputChoice::Random { .. } => None,
-        };
+        let source = runs.order.input.source();
+        let names = self.sources.iter().find(|open| Some(open.id) == source).and_then(OpenSource::class_names);
         let names = names.or_else(|| self.sources.iter().find_map(OpenSource::class_names));
         VERSIONS.iter().map(|&version| outcome(session, runs, model, version, names)).collect()
     }

@@ -6,7 +6,7 @@ use super::super::{Failure, Service};
 use super::runs::{Runs, engine_fault};
 use super::session::Session;
 use crate::analysis::{OutputFacts, QualitySums};
-use crate::engine::{LivePlan, LiveSnapshot, Semantics};
+use crate::engine::{InputFact, LivePlan, LiveSnapshot, Semantics};
 use crate::problem::Problem;
 use crate::tensor::Tensor;
 use crate::worker::protocol::{Images, InputChoice, RunOrder};
@@ -15,6 +15,8 @@ use std::borrow::Cow;
 /// An image to be measured on.
 pub struct Item {
     order: RunOrder,
+    /// Whether it is the page's input, some inputs of which may be random: it is looked at as it was run.
+    shown: bool,
     /// Its class, where the source has labels.
     pub label: Option<u32>,
 }
@@ -43,12 +45,12 @@ impl Service {
                 InputChoice::Item { source, index } => {
                     self.source(*source).ok().and_then(|source| source.label(*index))
                 }
-                InputChoice::Random { .. } => None,
+                InputChoice::Whole { .. } | InputChoice::Random { .. } => None,
             };
-            return Ok((Images { source: None, first: 0, count: 1 }, vec![Item { order, label }]));
+            return Ok((Images { source: None, first: 0, count: 1 }, vec![Item { order, shown: true, label }]));
         };
         let source = self.source(id)?;
-        let there = source.summary().count;
+        let there = self.item_count(model, source);
         let first = images.first.min(there);
         let end = first.saturating_add(images.count).min(there);
         if first == end {
@@ -62,6 +64,7 @@ impl Service {
         }
         let item = |index| Item {
             order: RunOrder { input: InputChoice::Item { source: id, index }, ..order.clone() },
+            shown: false,
             label: source.label(index),
         };
         Ok((Images { source: Some(id), first, count: end - first }, (first..end).map(item).collect()))
@@ -74,7 +77,19 @@ impl Service {
         model: &OpenModel,
         item: &Item,
     ) -> Result<Vec<(String, Tensor)>, Problem> {
-        self.inputs(model, runs.edited.plan().inputs(), &item.order)
+        self.inputs_for(model, runs.edited.plan().inputs(), item)
+    }
+
+    fn inputs_for(
+        &self,
+        model: &OpenModel,
+        facts: &[InputFact],
+        item: &Item,
+    ) -> Result<Vec<(String, Tensor)>, Problem> {
+        match item.shown {
+            true => Ok(self.inputs_or_random(model, facts, &item.order)?.0),
+            false => self.inputs(model, facts, &item.order),
+        }
     }
 
     /// Runs the open float model on an image, where there is one, and else the version without rounding.
@@ -88,7 +103,7 @@ impl Service {
         let float = self.models.iter().find(|open| Some(open.id) == float_model);
         match (&mut runs.reference, float) {
             (Some(plan), Some(float)) => {
-                let inputs = self.inputs(float, plan.inputs(), &item.order)?;
+                let inputs = self.inputs_for(float, plan.inputs(), item)?;
                 plan.run(&inputs).map_err(|error| error.problem(&float.summary.file))
             }
             _ => runs.float.run(inputs).map_err(|error| engine_fault(&error)),

@@ -58,7 +58,7 @@ impl Session {
         let fresh = match self.runs.take() {
             Some(runs) if runs.order == order => return Ok(self.runs.insert(runs)),
             Some(mut runs) => {
-                runs.inputs = service.inputs(model, runs.edited.plan().inputs(), &order)?;
+                runs.inputs = service.inputs_or_random(model, runs.edited.plan().inputs(), &order)?.0;
                 runs.integer = None;
                 runs.order = order;
                 runs
@@ -67,7 +67,7 @@ impl Session {
                 let compile = |table: &QuantTable| LivePlan::compile(&self.lifted, table).map_err(failed);
                 let edited = compile(&self.edited)?;
                 Runs {
-                    inputs: service.inputs(model, edited.plan().inputs(), &order)?,
+                    inputs: service.inputs_or_random(model, edited.plan().inputs(), &order)?.0,
                     order,
                     float: compile(&all_off(&self.original))?,
                     original: compile(&self.original)?,
@@ -110,11 +110,8 @@ impl Service {
     /// The input that tables are looked at with.
     fn table_input(&self) -> RunOrder {
         if let Some(run) = &self.last_run {
-            let open = match &run.result.order.input {
-                InputChoice::Item { source, .. } => self.sources.iter().any(|open| open.id == *source),
-                InputChoice::Random { .. } => true,
-            };
-            if open {
+            let source = run.result.order.input.source();
+            if source.is_none_or(|source| self.sources.iter().any(|open| open.id == source)) {
                 return run.result.order.clone();
             }
         }
