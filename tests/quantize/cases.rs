@@ -17,7 +17,7 @@ fn expected_difference(case: &str, line: &str) -> bool {
 #[test]
 fn quantize_static_writes_the_same() {
     let mut wrong = Vec::new();
-    for Case { name, document, ranges, options, recorded } in cases() {
+    for Case { name, document, ranges, options, recorded, .. } in cases() {
         match quantize(&document, &ranges, &options) {
             Err(error) => wrong.push(format!("{name}: {error}")),
             Ok(quantized) => {

@@ -150,6 +150,11 @@ impl Graph {
         std::iter::once(wish.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
     }
 
+    /// The number of dims of a value, where it is known.
+    pub fn rank(&self, value: &str) -> Option<usize> {
+        self.facts.shape(value).map(<[_]>::len)
+    }
+
     /// The dims of a value, where all are known.
     pub fn known_shape(&self, value: &str) -> Option<Vec<usize>> {
         self.facts.shape(value)?.iter().map(Dim::known).collect()

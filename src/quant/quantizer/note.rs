@@ -6,12 +6,51 @@ use std::fmt;
 /// A remark about a quantized model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Note {
+    /// The model was converted to a later operator set, which has quantizing operators.
+    Raised {
+        /// Its operator set.
+        from: i64,
+        /// The one that it has now.
+        to: i64,
+        /// Nodes that had to be written otherwise.
+        rewritten: usize,
+    },
+    /// The model could not be converted to an operator set that has quantizing operators.
+    NotRaised {
+        /// What stands in the way.
+        why: String,
+    },
+    /// The operator set has no scales along an axis: the nodes with them are of com.microsoft.
+    PerChannelOpset {
+        /// The model's operator set.
+        opset: i64,
+        /// The first one that has them.
+        needed: i64,
+    },
     /// `beta` of a `Gemm` was multiplied into its bias. ONNX Runtime 1.23 drops it instead.
     BetaFolded {
         /// The bias.
         bias: String,
         /// The factor.
         beta: f32,
+    },
+    /// In QOperator form, where a `QGemm` multiplies its bias by `alpha` too: `beta / alpha` was multiplied into it. ONNX
+    /// Runtime 1.23 leaves it as it is.
+    AlphaFolded {
+        /// The bias.
+        bias: String,
+        /// The factor of the product.
+        alpha: f32,
+        /// The factor of the bias.
+        beta: f32,
+    },
+    /// In QOperator form a bias that several nodes read got a copy for one of them, with a scale of its own. ONNX Runtime
+    /// 1.23 gives all of them the integers of the first.
+    BiasCopied {
+        /// The bias.
+        bias: String,
+        /// The copy.
+        copy: String,
     },
     /// A Clip with bounds that are computed stays in the graph. ONNX Runtime 1.23 drops it.
     ClipKept {
@@ -43,6 +82,14 @@ pub enum Note {
         /// Whose scale it would use.
         with: String,
     },
+    /// In QOperator form a `Resize` that interpolates stays float. ONNX Runtime's quantizer writes it on integers, where
+    /// its kernel cuts fractions off (linear) or does not exist (cubic).
+    ResizeInFloat {
+        /// The node.
+        node: String,
+        /// How it finds new elements.
+        mode: String,
+    },
     /// In QOperator form a node stays float: no integer operator takes the parameters of its tensors.
     StaysFloat {
         /// The node.
@@ -55,8 +102,35 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Note::Raised { from, to, rewritten } => {
+                write!(
+                    f,
+                    "opset {from} has no quantizing operators: the model is converted to opset {to}, {rewritten} nodes written otherwise"
+                )
+            }
+            Note::NotRaised { why } => {
+                write!(f, "the quantizing nodes are of com.microsoft: {why}")
+            }
+            Note::PerChannelOpset { opset, needed } => {
+                write!(
+                    f,
+                    "opset {opset} has no scales along an axis, opset {needed} has: the nodes with a scale per channel are of com.microsoft; ONNX Runtime's quantizer writes them as ai.onnx, and its file does not load"
+                )
+            }
             Note::BetaFolded { bias, beta } => {
                 write!(f, "beta = {beta} is multiplied into the bias '{bias}'; ONNX Runtime's quantizer drops it")
+            }
+            Note::AlphaFolded { bias, alpha, beta } => {
+                write!(
+                    f,
+                    "a QGemm multiplies its bias by alpha = {alpha} too: '{bias}' is stored times {beta} / {alpha}; ONNX Runtime's quantizer stores it as it is"
+                )
+            }
+            Note::BiasCopied { bias, copy } => {
+                write!(
+                    f,
+                    "the bias '{bias}' has several readers: one reads the copy '{copy}', with a scale of its own; ONNX Runtime's quantizer gives all the integers of the first"
+                )
             }
             Note::ClipKept { node } => {
                 write!(f, "'{node}' stays in the graph: its bounds are not constant; ONNX Runtime's quantizer drops it")
@@ -70,7 +144,7 @@ impl fmt::Display for Note {
             Note::ClampRemains { tensor } => {
                 write!(
                     f,
-                    "'{tensor}' is clipped before it is rounded: its codes reach beyond the activation function, which ONNX Runtime's quantizer drops"
+                    "'{tensor}' is clipped before it is rounded: its range reaches beyond the activation function (as Distribution's ranges do); ONNX Runtime's quantizer drops the function all the same, and its model computes something else"
                 )
             }
             Note::WeightWidened { weight, bias } => {
@@ -78,6 +152,12 @@ impl fmt::Display for Note {
             }
             Note::NotShared { tensor, with } => {
                 write!(f, "'{tensor}' stays float: it would use the scale of '{with}', which is not quantized")
+            }
+            Note::ResizeInFloat { node, mode } => {
+                write!(
+                    f,
+                    "'{node}' (Resize, {mode}) stays float; ONNX Runtime's quantizer lets it read integers, where its kernel cuts fractions off (linear) or does not exist (cubic)"
+                )
             }
             Note::StaysFloat { node, op } => {
                 write!(f, "'{node}' ({op}) stays float: no integer operator takes the parameters of its tensors")

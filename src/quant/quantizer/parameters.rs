@@ -60,7 +60,7 @@ pub(super) fn of(
         };
         found.tensors.insert(tensor.to_owned(), parameter);
     }
-    found.share(marks);
+    found.share(graph, marks)?;
     if options.widen_weight_for_bias {
         found.widen(graph, marks, ranges, options)?;
     }
@@ -173,7 +173,7 @@ impl Parameters {
     }
 
     /// Hands scales on along Reshape, MaxPool and their like, as far as they reach.
-    fn share(&mut self, marks: &Marks) {
+    fn share(&mut self, graph: &Graph, marks: &Marks) -> Result<(), QuantizeError> {
         let mut waiting: Vec<(&str, &str)> = marks
             .in_order()
             .into_iter()
@@ -181,16 +181,19 @@ impl Parameters {
             .collect();
         while !waiting.is_empty() {
             let before = waiting.len();
-            waiting.retain(|(tensor, with)| {
-                let Some(provider) = self.tensors.get(*with) else { return true };
+            let (ready, others) = waiting.into_iter().partition(|(_, with)| self.tensors.contains_key(*with));
+            waiting = others;
+            let ready: Vec<(&str, &str)> = ready;
+            for (tensor, with) in ready {
+                let Some(provider) = self.tensors.get(with) else { continue };
                 // Scales along an axis mean nothing behind an operator that moves axes.
-                if provider.params.granularity == Granularity::PerTensor {
-                    let parameter =
-                        Parameter { params: provider.params.clone(), owner: provider.owner.clone(), constant: None };
-                    self.tensors.insert((*tensor).to_owned(), parameter);
+                if provider.params.granularity != Granularity::PerTensor {
+                    continue;
                 }
-                false
-            });
+                let (params, owner) = (provider.params.clone(), provider.owner.clone());
+                let constant = graph.tensor(tensor).transpose()?;
+                self.tensors.insert(tensor.to_owned(), Parameter { params, owner, constant });
+            }
             if waiting.len() == before {
                 break;
             }
@@ -200,6 +203,7 @@ impl Parameters {
                 self.notes.push(Note::NotShared { tensor: tensor.to_owned(), with: with.clone() });
             }
         }
+        Ok(())
     }
 
     fn add_biases(&mut self, graph: &Graph, marks: &Marks) -> Result<(), QuantizeError> {

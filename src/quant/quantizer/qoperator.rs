@@ -12,6 +12,7 @@ use super::options::QuantizeOptions;
 use super::selection::Selection;
 use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
+use crate::quant::table::{pads_with_number, picks_nearest};
 use crate::tensor::DType;
 
 /// Softmax gives 0 to 1; its kernel wants this scale.
@@ -89,14 +90,20 @@ impl Marker<'_> {
             }
             "Gather" if floats && self.graph.initializer(input).is_some() => {
                 self.activation(input);
-                self.shared(output, input);
-                true
+                self.moved(output, input)
             }
             "Reshape" | "Transpose" | "Squeeze" | "Unsqueeze" if floats && marked => self.moved(output, input),
             "MaxPool" if floats && marked && opset >= 12 => self.moved(output, input),
-            "Resize" | "Pad" if floats && marked && opset >= 11 => {
-                self.shared(output, input);
-                true
+            "Resize" if floats && marked && opset >= 11 => match picks_nearest(node) {
+                true => self.moved(output, input),
+                false => {
+                    self.shared(output, input);
+                    true
+                }
+            },
+            "Pad" if floats && marked && opset >= 11 => {
+                self.number_added(position, node, input);
+                self.moved(output, input)
             }
             "ArgMax" if marked => true,
             _ => false,
@@ -106,10 +113,20 @@ impl Marker<'_> {
     /// The output of an operator that moves integers about.
     fn moved(&mut self, output: &str, input: &str) -> bool {
         self.shared(output, input);
-        if !output.is_empty() && self.graph.initializer(input).is_none() {
+        if !output.is_empty() {
             self.selection.moved.insert(output.to_owned(), input.to_owned());
         }
         true
+    }
+
+    /// What a `Pad` adds is a code of its input's scale; a constant that is quantized otherwise already gets a copy.
+    fn number_added(&mut self, position: usize, node: &NodeProto, input: &str) {
+        let Some(number) = node.input_name(2).filter(|_| pads_with_number(node)) else { return };
+        let own = match self.selection.marks.contains(number) {
+            true => self.graph.own_copy(position, number),
+            false => Some(number.to_owned()),
+        };
+        own.into_iter().for_each(|own| self.shared(&own, input));
     }
 
     /// Whether each input is or can be quantized and the range of the output is known.
@@ -151,11 +168,17 @@ impl Marker<'_> {
             let mut own = bias.to_owned();
             if self.selection.marks.biases.iter().any(|mark| mark.bias == bias) {
                 match self.graph.own_copy(position, bias) {
-                    Some(copy) => own = copy,
+                    Some(copy) => {
+                        own.clone_from(&copy);
+                        self.selection.notes.push(Note::BiasCopied { bias: bias.to_owned(), copy });
+                    }
                     None => return true,
                 }
             }
-            self.selection.fold_beta(self.graph, position, node, &own);
+            match node.float("alpha").unwrap_or(1.0) {
+                1.0 => self.selection.fold_beta(self.graph, position, node, &own),
+                alpha => self.selection.fold_alpha(self.graph, position, node, &own, alpha),
+            }
             let mark = BiasMark { bias: own, input: input.to_owned(), weight: weight.to_owned() };
             self.selection.marks.biases.push(mark);
         }

@@ -48,7 +48,8 @@ pub(super) fn build(
     for mark in &selection.marks.biases {
         let Some(parameter) = parameters.biases.get(&mark.bias) else { continue };
         let mut row = row(&mark.bias, TensorKind::Bias, parameter, bias_names(&mark.bias))?;
-        row.bias_of = Some(BiasOf { input: selection.row_of(&mark.input).to_owned(), weight: mark.weight.clone() });
+        let made_of = |tensor: &str| selection.row_of(tensor).to_owned();
+        row.bias_of = Some(BiasOf { input: made_of(&mark.input), weight: made_of(&mark.weight) });
         if let (Some(constant), Some(bias)) = (&mut row.constant, &parameter.constant) {
             let stored = quantize_bias(bias, &parameter.params);
             constant.stored = Some(stored.map_err(|source| scale_error(&mark.bias, source))?);
