@@ -153,3 +153,33 @@ fn padding_with_code_0_is_no_padding_with_0() {
         assert_eq!(apart(&answers(&again, semantics), &answers(&bare, semantics)), 0.0);
     }
 }
+
+#[test]
+fn a_relu_behind_moved_integers() {
+    let run = |first: bool| {
+        let pool = ("kernel_shape", Attr::Ints(vec![2, 2]));
+        let mut nodes = vec![node("Conv", &["x", "w"], "c", &[])];
+        if first {
+            nodes.push(node("Relu", &["c"], "r", &[]));
+        }
+        nodes.extend([
+            node("MaxPool", &[if first { "r" } else { "c" }], "p", &[pool]),
+            node("Relu", &["p"], "q", &[]),
+            node("Conv", &["q", "w2"], "y", &[]),
+        ]);
+        let float = model(nodes, vec![weights("w", &[2, 2, 1, 1]), weights("w2", &[2, 2, 1, 1])], &[1, 2, 4, 4]);
+        let options = operator_options();
+        let quantized = quantize(&float, &ranges_of(&float, &options, &[1, 2, 4, 4]), &options).unwrap();
+        let file = lower(&quantized.document, &quantized.table, options.format).unwrap();
+        assert_eq!(left_float(&quantized, &file), []);
+        let step = f64::from(quantized.table.row("y").unwrap().grid.params.scale[0]);
+        let off = apart(&answers(&file, Semantics::Integer), &answers(&float, Semantics::Simulate));
+        assert!(off <= 4.0 * step, "{off} with steps of {step}");
+        let relus = file.graph().node.iter().filter(|node| node.op_type() == "Relu").count();
+        (quantized.notes, relus)
+    };
+    // What the pool hands on reaches below 0: the function stays. Behind another Relu it does nothing.
+    let kept = Note::ActivationBehindMoved { node: "q/Relu".to_owned(), with: "c".to_owned() };
+    assert_eq!(run(false), (vec![kept], 1));
+    assert_eq!(run(true), (vec![], 0));
+}

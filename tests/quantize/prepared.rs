@@ -2,7 +2,7 @@
 
 use super::support::{answers, apart, model, node, weights};
 use quantscope::engine::{Semantics, constant_values};
-use quantscope::onnx::{Attr, Document, NodeExt};
+use quantscope::onnx::{Attr, Document};
 use quantscope::quant::quantizer::{PrepareOptions, Prepared, computes_nothing, prepare};
 use quantscope::tensor::Tensor;
 

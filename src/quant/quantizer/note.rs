@@ -44,8 +44,9 @@ pub enum Note {
         /// The factor of the bias.
         beta: f32,
     },
-    /// In QOperator form a bias that several nodes read got a copy for one of them, with a scale of its own. ONNX Runtime
-    /// 1.23 gives all of them the integers of the first.
+    /// A bias that several nodes read got a copy for one of them, with a scale of its own. In QOperator form ONNX Runtime
+    /// 1.23 gives all of them the integers of the first, in QDQ form it finds the reader by its name: where nodes have
+    /// none, all read the copy.
     BiasCopied {
         /// The bias.
         bias: String,
@@ -61,6 +62,19 @@ pub enum Note {
     ActivationKept {
         /// The node.
         node: String,
+    },
+    /// In QOperator form a Relu or Clip stays behind integers that were only moved: their scale is that of a tensor before
+    /// the function. ONNX Runtime's QOperator form drops it.
+    ActivationBehindMoved {
+        /// The node.
+        node: String,
+        /// The tensor whose scale they have.
+        with: String,
+    },
+    /// Zero points that lie between two integers, as those of ranges that are as wide on both sides of 0 do.
+    ZeroPointTies {
+        /// The tensors.
+        tensors: Vec<String>,
     },
     /// The codes of a tensor reach beyond the activation function that is gone, so that lowering writes a Clip. ONNX
     /// Runtime does without.
@@ -129,7 +143,7 @@ impl fmt::Display for Note {
             Note::BiasCopied { bias, copy } => {
                 write!(
                     f,
-                    "the bias '{bias}' has several readers: one reads the copy '{copy}', with a scale of its own; ONNX Runtime's quantizer gives all the integers of the first"
+                    "the bias '{bias}' has several readers: one reads the copy '{copy}', with a scale of its own; ONNX Runtime's quantizer gives all the same integers"
                 )
             }
             Note::ClipKept { node } => {
@@ -141,10 +155,27 @@ impl fmt::Display for Note {
                     "'{node}' stays in the graph: others read its input before the activation function; ONNX Runtime's quantizer drops it"
                 )
             }
+            Note::ActivationBehindMoved { node, with } => {
+                write!(
+                    f,
+                    "'{node}' stays in the graph: its input has the scale of '{with}', whose range reaches beyond the activation function; ONNX Runtime's quantizer drops it, and its model computes something else"
+                )
+            }
+            Note::ZeroPointTies { tensors } => {
+                const SHOWN: usize = 5;
+                let shown: Vec<&str> = tensors.iter().take(SHOWN).map(String::as_str).collect();
+                let others = tensors.len().saturating_sub(SHOWN);
+                let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+                write!(
+                    f,
+                    "zero points between two integers, as ranges give that are as wide on both sides of 0: {}{others}; the last bit of a float sum decides, and ONNX Runtime's may be the other one",
+                    shown.join(", ")
+                )
+            }
             Note::ClampRemains { tensor } => {
                 write!(
                     f,
-                    "'{tensor}' is clipped before it is rounded: its range reaches beyond the activation function (as Distribution's ranges do); ONNX Runtime's quantizer drops the function all the same, and its model computes something else"
+                    "'{tensor}' is clipped before it is rounded: its range reaches beyond the activation function, as ranges of Distribution do; ONNX Runtime's quantizer drops the function all the same, and its model computes something else"
                 )
             }
             Note::WeightWidened { weight, bias } => {

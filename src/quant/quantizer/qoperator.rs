@@ -12,7 +12,7 @@ use super::options::QuantizeOptions;
 use super::selection::Selection;
 use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
-use crate::quant::table::{pads_with_number, picks_nearest};
+use crate::quant::table::{Clamp, pads_with_number, picks_nearest};
 use crate::tensor::DType;
 
 /// Softmax gives 0 to 1; its kernel wants this scale.
@@ -248,18 +248,29 @@ impl Marker<'_> {
             self.selection.notes.push(Note::ActivationKept { node: node_label(node) });
             return false;
         }
+        if self.selection.moved.contains_key(input) {
+            return self.behind_moved(position, node, input, bounds);
+        }
         let Some(mark) = self.selection.marks.get(input).cloned() else { return false };
         self.graph.absorb(position, input, output);
         self.selection.marks.remove(input);
         self.selection.marks.add(output, mark);
         self.selection.integer_nodes.remove(input);
-        if let Some(before) = self.selection.moved.remove(input) {
-            // The row has to say what is clamped.
-            self.selection.marks.replace(output, Mark { shared_with: Some(before), ..Mark::of(MarkKind::Activation) });
-        }
         self.selection.absorb(input, output, bounds);
         let original = self.selection.renamed.remove(input).unwrap_or_else(|| input.to_owned());
         self.selection.renamed.insert(output.to_owned(), original);
         true
+    }
+
+    /// Relu and Clip behind integers that were only moved: their scale is that of what was there before, whose range says
+    /// nothing of the function. It is gone where those were clamped so already, and stays else.
+    fn behind_moved(&mut self, position: usize, node: &NodeProto, input: &str, bounds: Clamp) -> bool {
+        let row = self.selection.row_of(input).to_owned();
+        let clamped = |before: &Clamp| before.low >= bounds.low && before.high <= bounds.high;
+        if self.selection.absorbed.get(&row).is_some_and(clamped) && self.graph.bypass(position) {
+            return true;
+        }
+        self.selection.notes.push(Note::ActivationBehindMoved { node: node_label(node), with: row });
+        false
     }
 }
