@@ -166,9 +166,9 @@ impl Raiser {
                     set_inputs(node, 1, vec![scales]);
                     drop_attributes(node, &["scales"]);
                 }
-                self.resize(node);
+                self.resize(node)?;
             }
-            "Resize" => self.resize(node),
+            "Resize" => self.resize(node)?,
             "Scatter" => node.op_type = Some("ScatterElements".to_owned()),
             gone if GONE.contains(&gone) => return Err("an operator that later operator sets do not have".to_owned()),
             _ => return Ok(false),
@@ -177,9 +177,11 @@ impl Raiser {
     }
 
     /// A `Resize` of opset 11 out of inputs data and scales: `x_in = x_out / scale`, the nearest below.
-    fn resize(&self, node: &mut NodeProto) {
+    /// The region, which only cropping reads, may not be left out before opset 13.
+    fn resize(&mut self, node: &mut NodeProto) -> Result<(), String> {
         let scales = node.input_name(1).unwrap_or_default().to_owned();
-        set_inputs(node, 1, vec![String::new(), scales]);
+        let region = self.setting(node, "roi", Tensor::from_vec(vec![0], Vec::<f32>::new()))?;
+        set_inputs(node, 1, vec![region, scales]);
         node.op_type = Some("Resize".to_owned());
         let nearest = node.string("mode").unwrap_or("nearest") == "nearest";
         let mut set = |name: &str, value: &str| {
@@ -189,6 +191,7 @@ impl Raiser {
         if nearest {
             set("nearest_mode", "floor");
         }
+        Ok(())
     }
 
     /// A setting as an initializer; its name.
