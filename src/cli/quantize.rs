@@ -6,7 +6,7 @@ use super::job::TerminalJob;
 use super::{Ended, Outcome, files, print, print_json};
 use crate::analysis::Quality;
 use crate::quant::calibrate::CalibrationMethod;
-use crate::quant::quantizer::{BiasCorrection, Corrections, QuantizeOptions};
+use crate::quant::quantizer::{BiasCorrection, Corrections, Preset, QuantizeOptions, presets};
 use crate::quant::table::TableFormat;
 use crate::tensor::DType;
 use crate::worker::service::Service;
@@ -23,12 +23,15 @@ pub struct Quantize {
     data: DataChoice,
     #[command(flatten)]
     image_settings: ImageArguments,
-    /// Type of activations.
-    #[arg(long, value_enum, default_value = "int8")]
-    activations: TypeArgument,
-    /// Type of weights.
-    #[arg(long, value_enum, default_value = "int8")]
-    weights: TypeArgument,
+    /// Settings of a target; what is given beside them comes first.
+    #[arg(long, value_parser = preset_named)]
+    preset: Option<Preset>,
+    /// Type of activations; int8 unless a preset says otherwise.
+    #[arg(long, value_enum)]
+    activations: Option<TypeArgument>,
+    /// Type of weights; int8 unless a preset says otherwise.
+    #[arg(long, value_enum)]
+    weights: Option<TypeArgument>,
     /// A scale for each output channel of a weight.
     #[arg(long)]
     per_channel: bool,
@@ -44,9 +47,9 @@ pub struct Quantize {
     /// How the model is written.
     #[arg(long, value_enum, default_value = "qdq")]
     format: FormatArgument,
-    /// How ranges are found.
-    #[arg(long, value_enum, default_value = "minmax")]
-    calibration: CalibrationArgument,
+    /// How ranges are found; minmax unless a preset says otherwise.
+    #[arg(long, value_enum)]
+    calibration: Option<CalibrationArgument>,
     /// Bins of the histogram methods; ONNX Runtime's default for the method unless told.
     #[arg(long)]
     bins: Option<usize>,
@@ -178,7 +181,7 @@ impl Quantize {
             preprocess: self.image_settings.edits(),
             calibration: self.method(),
             options: self.options(),
-            preset: None,
+            preset: self.preset.as_ref().map(|preset| preset.id.to_owned()),
             fold: self.fold,
             corrections: Corrections {
                 equalize: self.equalize,
@@ -191,11 +194,13 @@ impl Quantize {
             },
             compare: false,
         };
+        let broken = self.preset.as_ref().map(|preset| preset.broken_by(&order.options)).unwrap_or_default();
         let (reply, file) = files::ask(&mut service, Request::Quantize(Box::new(order)), &job)?;
         job.finish();
-        let (Reply::Quantized(made), Some(bytes)) = (reply, file) else {
+        let (Reply::Quantized(mut made), Some(bytes)) = (reply, file) else {
             return Err(vec![files::internal("a quantization was answered with something else")]);
         };
+        made.notes = broken.into_iter().chain(std::mem::take(&mut made.notes)).collect();
         files::write(&self.out, &bytes).map_err(|problem| vec![problem])?;
         if json {
             print_json(&serde_json::json!({
@@ -225,7 +230,10 @@ impl Quantize {
 
     fn method(&self) -> CalibrationMethod {
         let bins = |usual: usize| self.bins.unwrap_or(usual);
-        match self.calibration {
+        let Some(calibration) = self.calibration else {
+            return self.preset.as_ref().map_or(CalibrationMethod::MinMax, |preset| preset.calibration);
+        };
+        match calibration {
             CalibrationArgument::Minmax => CalibrationMethod::MinMax,
             CalibrationArgument::MovingAverage => {
                 CalibrationMethod::MovingAverage { constant: self.averaging_constant, every: self.images_per_mean }
@@ -239,7 +247,7 @@ impl Quantize {
             CalibrationArgument::Distribution => CalibrationMethod::Distribution { bins: bins(2048) },
             CalibrationArgument::Mse => CalibrationMethod::SquaredError {
                 bins: bins(2048),
-                steps: match DType::from(self.activations).bits() {
+                steps: match self.options().activation_type.bits() {
                     Some(bits) if bits < 32 => (1u32 << bits) - 1,
                     _ => 255,
                 },
@@ -249,21 +257,30 @@ impl Quantize {
     }
 
     fn options(&self) -> QuantizeOptions {
+        let base = self.preset.as_ref().map(|preset| preset.options.clone()).unwrap_or_default();
         QuantizeOptions {
             format: match self.format {
                 FormatArgument::Qdq => TableFormat::Qdq,
                 FormatArgument::Qoperator => TableFormat::QOperator,
             },
-            activation_type: self.activations.into(),
-            weight_type: self.weights.into(),
-            activations_symmetric: self.symmetric_activations,
-            weights_symmetric: self.symmetric_weights,
-            per_channel: self.per_channel,
-            reduce_range: self.reduce_range,
+            activation_type: self.activations.map_or(base.activation_type, DType::from),
+            weight_type: self.weights.map_or(base.weight_type, DType::from),
+            activations_symmetric: self.symmetric_activations || base.activations_symmetric,
+            weights_symmetric: self.symmetric_weights.or(base.weights_symmetric),
+            per_channel: self.per_channel || base.per_channel,
+            reduce_range: self.reduce_range || base.reduce_range,
             op_types: (!self.op_types.is_empty()).then(|| self.op_types.iter().cloned().collect::<BTreeSet<_>>()),
             nodes_excluded: self.exclude.iter().cloned().collect(),
             float_io: !self.integer_io,
-            ..QuantizeOptions::default()
+            ..base
         }
     }
+}
+
+/// The preset of this id.
+fn preset_named(id: &str) -> Result<Preset, String> {
+    let all = presets();
+    let ids: Vec<&str> = all.iter().map(|preset| preset.id).collect();
+    let unknown = format!("the presets are {}", ids.join(", "));
+    all.into_iter().find(|preset| preset.id == id).ok_or(unknown)
 }

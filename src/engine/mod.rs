@@ -10,6 +10,8 @@
 #[cfg(feature = "engine")]
 mod broadcast;
 #[cfg(feature = "engine")]
+mod constants;
+#[cfg(feature = "engine")]
 mod error;
 #[cfg(feature = "engine")]
 mod fake;
@@ -48,6 +50,7 @@ mod window;
 pub use terms::{Semantics, UnsupportedNode};
 #[cfg(feature = "engine")]
 pub use {
+    constants::constant_values,
     error::EngineError,
     live::{LivePlan, LiveSnapshot},
     params::ParamKey,

@@ -11,7 +11,7 @@ use super::value::Value;
 use crate::onnx::proto::ValueInfoProto;
 use crate::onnx::proto::tensor_shape_proto::dimension::Value as DimValue;
 use crate::onnx::proto::type_proto::Value as TypeValue;
-use crate::onnx::{Document, NodeExt, OnnxError, tensor_from_proto};
+use crate::onnx::{Document, NodeExt, OnnxError, raised, tensor_from_proto};
 use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -74,12 +74,19 @@ pub struct Plan {
     pub(super) options: PlanOptions,
 }
 
-/// The document with the data of other files inside it, which is what nodes and constants are read from.
+/// The document with the data of other files inside it, which is what nodes and constants are read from. One with an
+/// `Upsample` is raised to an operator set that writes it as `Resize`.
 fn with_data(document: &Document) -> Result<Cow<'_, Document>, OnnxError> {
-    if document.is_self_contained() {
-        return Ok(Cow::Borrowed(document));
+    let whole = match document.is_self_contained() {
+        true => Cow::Borrowed(document),
+        false => Cow::Owned(document.inlined()?),
+    };
+    let upsamples = whole.graph().node.iter().any(|node| node.op_type() == "Upsample" && node.domain_name().is_empty());
+    // Where it cannot be raised, the node is refused by its name.
+    match upsamples.then(|| raised(&whole)) {
+        Some(Ok(Some(raised))) => Ok(Cow::Owned(raised.document)),
+        _ => Ok(whole),
     }
-    document.inlined().map(Cow::Owned)
 }
 
 /// The nodes that cannot run, in graph order; empty where everything can. Nothing is computed.

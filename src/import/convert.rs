@@ -7,7 +7,7 @@ use super::{
 };
 use crate::onnx::proto::StringStringEntryProto;
 use crate::onnx::{Document, OnnxError};
-use crate::quant::quantizer::{PrepareOptions, prepare};
+use crate::quant::quantizer::{PrepareOptions, computes_nothing, prepare};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +97,7 @@ pub(super) fn convert_within(
     };
     if fold_batch_norm {
         let only = PrepareOptions { fold_constants: false, fold_batch_norm: true, infer_shapes: false };
-        let prepared = prepare(&converted.document, &only).map_err(|error| unwritten(&error))?;
+        let prepared = prepare(&converted.document, &only, &computes_nothing).map_err(|error| unwritten(&error))?;
         converted.notes.push(match prepared.folded.len() {
             0 => "There is no batch normalization to fold.".to_owned(),
             count => format!("Batch normalization is folded into the layers before it: {count} nodes fewer."),

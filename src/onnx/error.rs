@@ -49,6 +49,16 @@ pub enum OnnxError {
     /// The bytes are not a protobuf message of the ONNX schema.
     #[error("not an ONNX model: {0}")]
     Decode(String),
+    /// A model cannot be raised to a later operator set.
+    #[error("{place} has {found}: a model of opset {from} with it cannot be raised to a later operator set")]
+    Raise {
+        /// The model's operator set.
+        from: i64,
+        /// The node, or the model.
+        place: String,
+        /// What stands in the way.
+        found: String,
+    },
     /// A required part is missing.
     #[error("{place}: {what} is missing")]
     Missing {
@@ -134,6 +144,12 @@ impl OnnxError {
                 why.clone(),
                 "a protobuf ModelProto".to_owned(),
                 "Export the model again, and check that the copy is complete (compare the file sizes).".to_owned(),
+            ),
+            OnnxError::Raise { from, place, found } => (
+                place.clone(),
+                format!("{found}, in opset {from}"),
+                "a node that a later operator set has too".to_owned(),
+                "Convert the model with onnx.version_converter, or export it for a later opset.".to_owned(),
             ),
             OnnxError::Missing { place, what } => (
                 place.clone(),

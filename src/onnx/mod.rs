@@ -32,6 +32,7 @@ mod sniff;
 mod subgraph;
 mod summary;
 mod unknown;
+mod upgrade;
 mod validate;
 mod wire;
 
@@ -52,4 +53,5 @@ pub use operands::{Operand, Signature, is_dequantize, is_plumbing, is_quantize};
 pub use payload::{declared, tensor_from_proto};
 pub use subgraph::subgraphs;
 pub use summary::{Counts, parameters};
+pub use upgrade::{RAISED_OPSET, Raised, raised};
 pub use validate::{NEWEST_OPSET, OLDEST_OPSET};

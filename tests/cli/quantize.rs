@@ -218,3 +218,23 @@ fn an_input_that_stays_float_is_told() {
     let notes = quantscope(&arguments).json()["notes"].to_string();
     assert!(notes.contains("stays float32: not every node that reads it is quantized"), "{notes}");
 }
+
+#[test]
+fn a_preset_sets_what_is_not_given() {
+    let out = scratch("preset.onnx");
+    let (model, data) = (sample("street-digits.onnx"), sample("street-digits.tar.gz"));
+    let with = |options: &[&str]| {
+        let mut arguments = vec!["quantize", &model, "--data", &data, "--limit", "2", "--out", &out, "--json"];
+        arguments.extend(options);
+        let shown = quantscope(&arguments).json();
+        let card = quantscope(&["inspect", &out, "--json"]).json()[0].clone();
+        (shown["notes"].clone(), card["format"].clone())
+    };
+    assert_eq!(with(&["--preset", "ort-qnn"]).1, "QDQ uint8");
+    assert_eq!(with(&["--preset", "ort-qnn", "--activations", "int8", "--weights", "int8"]).1, "QDQ int8");
+    let (notes, _) = with(&["--preset", "torch-qnnpack", "--per-channel"]);
+    assert_eq!(notes[0], "PyTorch qnnpack's default configuration has one scale per weight");
+    let refused = quantscope(&["quantize", &model, "--data", &data, "--out", &out, "--preset", "qnn"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.error.contains("ort-qnn"), "{}", refused.error);
+}

@@ -3,7 +3,7 @@
 use super::support::document;
 use quantscope::onnx::{Document, NodeExt, tensor_from_proto, tensor_to_proto};
 use quantscope::quant::quantizer::{
-    QuantizeError, QuantizeOptions, Ranges, calibration_tensors, left_float, presets, quantize,
+    Note, QuantizeError, QuantizeOptions, Ranges, calibration_tensors, left_float, presets, quantize,
 };
 use quantscope::quant::table::{TableFormat, lift, lower};
 use quantscope::tensor::{DType, Tensor};
@@ -85,6 +85,25 @@ fn four_bits_before_opset_21_are_all_of_the_runtimes_domain() {
     let quantizers = file.graph().node.iter().filter(|node| node.op_type().ends_with("quantizeLinear"));
     assert!(file.opset("").unwrap() < 21);
     assert!(quantizers.clone().count() > 20 && quantizers.clone().all(|node| node.domain_name() == "com.microsoft"));
+}
+
+#[test]
+fn scales_per_channel_before_they_are_in_the_standard() {
+    let at = |opset: i64, options: &QuantizeOptions| {
+        let model = sample().edit(|model| model.opset_import[0].version = Some(opset)).unwrap();
+        let quantized = quantize(&model, &ranges(&model, options), options).unwrap();
+        let file = lower(&quantized.document, &quantized.table, options.format).unwrap();
+        let of_runtime = file.graph().node.iter().filter(|node| node.domain_name() == "com.microsoft").count();
+        let told = quantized.notes.iter().any(|note| matches!(note, Note::PerChannelOpset { needed: 13, .. }));
+        (of_runtime > 0, told)
+    };
+    let spread = QuantizeOptions { per_channel: true, ..QuantizeOptions::default() };
+    assert_eq!(at(12, &spread), (true, true));
+    assert_eq!(at(13, &spread), (false, false));
+    assert_eq!(at(12, &QuantizeOptions::default()), (false, false));
+    // All nodes are of com.microsoft for another reason, in ONNX Runtime's file too.
+    let wide = QuantizeOptions { activation_type: DType::Int16, ..spread };
+    assert_eq!(at(12, &wide), (true, false));
 }
 
 #[test]

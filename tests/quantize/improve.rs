@@ -4,8 +4,8 @@ use super::support::{Cifar, Runner, document, reference};
 use quantscope::onnx::{Document, tensor_to_proto};
 use quantscope::quant::TensorKind;
 use quantscope::quant::quantizer::{
-    ChannelMeans, Gram, PrepareOptions, QuantizeOptions, Quantized, TensorOverride, Window, add_to_biases, equalize,
-    patches, prepare, quantize, round_to_data,
+    ChannelMeans, Gram, PrepareOptions, QuantizeOptions, Quantized, TensorOverride, Window, add_to_biases,
+    computes_nothing, equalize, patches, prepare, quantize, round_to_data,
 };
 use quantscope::tensor::{DType, Tensor};
 use std::collections::BTreeMap;
@@ -103,7 +103,7 @@ fn folding_and_equalizing_change_no_answer() {
     let model = document(&folder.join("models/resnet8.onnx"));
     let images = images(&folder, "test_batch_head.bin", 0..8);
     let expected = probabilities(&model, &images);
-    let prepared = prepare(&model, &PrepareOptions::default()).unwrap();
+    let prepared = prepare(&model, &PrepareOptions::default(), &computes_nothing).unwrap();
     // Batch normalization stands as Mul and Add behind seven convolutions.
     assert_eq!(prepared.folded.len(), 14, "{:?}", prepared.folded);
     assert!(prepared.document.issues().is_empty());

@@ -5,13 +5,34 @@ use quantscope::quant::quantizer::{Note, quantize};
 use quantscope::quant::table::{TableFormat, lower};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Differences of the QOperator form that are ours on purpose, see `cases`: a Relu that onnxruntime loses.
-const ON_PURPOSE: &[&str] = &["moves_operator_uint8"];
+/// Differences that are ours on purpose: case, and parts of the lines. A note says each.
+///
+/// onnxruntime's QOperator form drops a Relu behind a quantized tensor, also where others read that tensor or no quantized
+/// node makes it: its model computes something else than the float one.
+const ON_PURPOSE: &[(&str, &[&str])] = &[
+    ("moves_operator_uint8", &["rx/Relu", "rx_DequantizeLinear"]),
+    ("sharing_operator_uint8", SHARING),
+    ("sharing_operator_per_channel", SHARING),
+];
+
+/// The Relu `r1` beside another reader of `c1`; the bias `b0`, which is the second convolution's own and not the first one's
+/// integers; the Add `a2`, whose range ends half a step beyond its Clip, so that the Clip is written.
+const SHARING: &[&str] = &[
+    "r1",
+    "a1/Add_quant",
+    "c1_DequantizeLinear",
+    "b0_quantized",
+    "c2/Conv_quant",
+    "a2/Add",
+    "clip_Clip",
+    "a1_DequantizeLinear",
+    "a2_QuantizeLinear",
+];
 
 #[test]
 fn the_file_of_quantize_static() {
     let mut all = Vec::new();
-    for Case { name, document, ranges, options, recorded } in cases() {
+    for Case { name, document, ranges, options, recorded, opsets } in cases() {
         let mut wrong = Vec::new();
         let quantized = quantize(&document, &ranges, &options).unwrap();
         // Where the codes reach beyond a Clip that is gone, lowering writes the Clip and says so; onnxruntime's file
@@ -29,8 +50,10 @@ fn the_file_of_quantize_static() {
         if !file.issues().is_empty() {
             wrong.push(format!("{name}: {:?}", file.issues()));
         }
-        if options.format == TableFormat::QOperator && ON_PURPOSE.contains(&name.as_str()) {
-            continue;
+        let found = file.proto().opset_import.iter();
+        let found = found.map(|import| (import.domain().to_owned(), import.version())).collect();
+        if opsets != found {
+            wrong.push(format!("{name}: operator sets {found:?} instead of {opsets:?}"));
         }
         let found = Recorded::of_file(&file, &document);
         let nodes = |recorded: &Recorded| -> BTreeSet<String> {
@@ -55,9 +78,10 @@ fn the_file_of_quantize_static() {
         let missing = theirs.keys().filter(|tensor| !ours.contains_key(*tensor));
         wrong.extend(missing.map(|tensor| format!("{name}: no {tensor}")));
         let explained = |line: &String| {
-            clipped
-                .iter()
-                .any(|t| line.contains(&format!("{t}_Clip")) || line.contains(&format!(" {t}_QuantizeLinear ")))
+            ON_PURPOSE.iter().any(|(case, parts)| *case == name && parts.iter().any(|part| line.contains(part)))
+                || clipped
+                    .iter()
+                    .any(|t| line.contains(&format!("{t}_Clip")) || line.contains(&format!(" {t}_QuantizeLinear ")))
         };
         all.extend(wrong.into_iter().filter(|line| !explained(line)));
     }

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use quantscope::engine::{Plan, PlanOptions, Semantics};
 use quantscope::import::read_npy;
-use quantscope::onnx::Document;
+use quantscope::onnx::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use quantscope::onnx::{Attr, Dim, Document, tensor_to_proto, value_info};
 use quantscope::quant::TensorKind;
-use quantscope::quant::quantizer::{QuantizeOptions, Quantized, Ranges};
+use quantscope::quant::quantizer::{QuantizeOptions, Quantized, Ranges, presets, with_quantizers};
 use quantscope::quant::table::TableFormat;
 use quantscope::tensor::{DType, Tensor};
 use serde_json::Value;
@@ -115,6 +116,8 @@ pub struct Case {
     pub ranges: Ranges,
     pub options: QuantizeOptions,
     pub recorded: Recorded,
+    /// Domains and versions.
+    pub opsets: BTreeMap<String, i64>,
 }
 
 /// Operator, domain, name, inputs, outputs.
@@ -330,14 +333,25 @@ pub fn cases() -> Vec<Case> {
             channel_axis: axes.map(|(op, axis)| (op.clone(), axis.as_i64().unwrap())).collect(),
             ..Default::default()
         };
+        let path = fixtures().join(format!("{}.onnx", case["model"].as_str().unwrap()));
+        let (document, _) = with_quantizers(&document(&path));
+        let options = match extra["preset"].as_str() {
+            Some(id) => {
+                let mut preset = presets().into_iter().find(|preset| preset.id == id).unwrap();
+                preset.options = QuantizeOptions { min_real_range: preset.options.min_real_range, ..options };
+                preset.options_for(&document)
+            }
+            None => options,
+        };
         let bound = |range: &Value, at: usize| number(&range[at]) as f32;
         let ranges = case["ranges"].as_object().unwrap().iter();
         Case {
             name: name.clone(),
-            document: document(&fixtures().join(format!("{}.onnx", case["model"].as_str().unwrap()))),
+            document,
             ranges: ranges.map(|(tensor, range)| (tensor.clone(), (bound(range, 0), bound(range, 1)))).collect(),
             options,
             recorded: Recorded::of_case(case),
+            opsets: case["opsets"].as_object().unwrap().iter().map(|(d, v)| (d.clone(), v.as_i64().unwrap())).collect(),
         }
     };
     recorded["cases"].as_object().unwrap().iter().map(case).collect()
@@ -348,4 +362,75 @@ pub fn recorded_minmax(folder: &Path) -> Ranges {
     let all = json(&folder.join("expected/calibration_ranges.json"));
     let pairs = all["minmax"].as_object().unwrap().iter();
     pairs.map(|(t, r)| (t.clone(), (number(&r["low"]) as f32, number(&r["high"]) as f32))).collect()
+}
+
+/// A node of a model that a test writes.
+pub fn node(op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attr)]) -> NodeProto {
+    NodeProto {
+        op_type: Some(op.to_owned()),
+        name: Some(format!("{output}/{op}")),
+        input: inputs.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        attribute: attributes.iter().map(|(name, value)| value.clone().into_proto(name)).collect(),
+        ..Default::default()
+    }
+}
+
+/// Numbers of a fixed sequence between -1 and 1, other ones for each seed.
+pub fn numbers(seed: u32, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// A constant of such numbers.
+pub fn weights(name: &str, shape: &[usize]) -> (String, Tensor) {
+    let seed = name.bytes().fold(7u32, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+    let values = numbers(seed, shape.iter().product());
+    (name.to_owned(), Tensor::from_vec(shape.to_vec(), values).unwrap())
+}
+
+/// A model of opset 13 from `x` to `y`.
+pub fn model(nodes: Vec<NodeProto>, constants: Vec<(String, Tensor)>, input: &[usize]) -> Document {
+    let dims: Vec<Dim> = input.iter().map(|&dim| Dim::Known(dim)).collect();
+    let graph = GraphProto {
+        name: Some("written".to_owned()),
+        node: nodes,
+        input: vec![value_info("x", DType::Float32, Some(&dims))],
+        output: vec![value_info("y", DType::Float32, None)],
+        initializer: constants.iter().map(|(name, tensor)| tensor_to_proto(name, tensor)).collect(),
+        ..Default::default()
+    };
+    let opset = OperatorSetIdProto { domain: Some(String::new()), version: Some(13) };
+    let proto = ModelProto { graph: Some(graph), opset_import: vec![opset], ir_version: Some(8), ..Default::default() };
+    let document = Document::from_proto(proto).unwrap();
+    assert!(document.issues().is_empty(), "{:?}", document.issues());
+    document
+}
+
+/// What a model gives for the first numbers of the sequence, output by output.
+pub fn answers(document: &Document, semantics: Semantics) -> BTreeMap<String, Tensor> {
+    let mut plan = Plan::compile(document, semantics, &PlanOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+    let feed: Vec<(String, Tensor)> = (plan.inputs().iter())
+        .map(|fact| {
+            let shape: Vec<usize> = fact.shape.iter().map(|dim| dim.unwrap_or(2)).collect();
+            let values = numbers(3, shape.iter().product());
+            (fact.name.clone(), Tensor::from_vec(shape, values).unwrap())
+        })
+        .collect();
+    plan.run(&feed).unwrap_or_else(|e| panic!("{e}"));
+    plan.outputs().iter().map(|name| (name.clone(), plan.value(name).unwrap())).collect()
+}
+
+/// The largest difference of two answers.
+pub fn apart(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> f64 {
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    let values =
+        |all: &BTreeMap<String, Tensor>| -> Vec<f64> { all.values().flat_map(|t| t.to_f64().unwrap()).collect() };
+    let (a, b) = (values(a), values(b));
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }

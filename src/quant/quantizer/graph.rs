@@ -93,6 +93,21 @@ impl Graph {
         }
     }
 
+    /// Removes a node whose readers read its first input instead; whether that could be done, which it cannot where the
+    /// outside or a subgraph reads it.
+    pub fn bypass(&mut self, position: usize) -> bool {
+        let node = self.nodes.get(position).cloned().flatten();
+        let ends = node.as_ref().and_then(|node| Some((node.input_name(0)?, node.output_name(0)?)));
+        let Some((input, output)) = ends else { return false };
+        if self.is_graph_output(output) || self.nodes.iter().flatten().any(|node| captures(node, output)) {
+            return false;
+        }
+        self.remove(position);
+        let inputs = self.nodes.iter_mut().flatten().flat_map(|node| &mut node.input);
+        inputs.filter(|name| *name == output).for_each(|name| input.clone_into(name));
+        true
+    }
+
     /// Gives a node an initializer of its own: a copy of `name` under a new name, which is returned.
     pub fn own_copy(&mut self, position: usize, name: &str) -> Option<String> {
         let mut copy = self.initializer(name)?.clone();
@@ -148,6 +163,11 @@ impl Graph {
         let taken = |name: &str| self.initializers.contains_key(name) || self.inputs.contains(name) || made(name);
         let numbered = (1usize..).map(|number| format!("{wish}_{number}"));
         std::iter::once(wish.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
+    }
+
+    /// The number of dims of a value, where it is known.
+    pub fn rank(&self, value: &str) -> Option<usize> {
+        self.facts.shape(value).map(<[_]>::len)
     }
 
     /// The dims of a value, where all are known.

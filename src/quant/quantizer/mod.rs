@@ -14,11 +14,14 @@ mod corrections;
 mod equalize;
 mod error;
 mod fold;
+mod fold_channels;
+mod fold_constants;
 mod graph;
 mod integer_io;
 mod marks;
 mod names;
 mod note;
+mod opset;
 mod options;
 mod parameters;
 mod prepare;
@@ -39,8 +42,9 @@ pub use equalize::{Equalized, EqualizedPair, equalize};
 pub use error::QuantizeError;
 pub use integer_io::{IntegerPort, float_ports, with_integer_io};
 pub use note::Note;
+pub use opset::with_quantizers;
 pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
-pub use prepare::{Folded, PrepareOptions, Prepared, prepare};
+pub use prepare::{Evaluator, Folded, PrepareOptions, Prepared, Unfolded, computes_nothing, prepare};
 pub use presets::{Preset, complete_for_qnn, presets};
 pub use repeat::repetition;
 pub use rounding::{Gram, Window, patches, round_to_data};
@@ -48,13 +52,10 @@ pub use rounding_site::{RoundingSite, rounding_sites};
 
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Document, NodeExt, is_dequantize, is_quantize};
-use crate::quant::table::{QuantTable, TableFormat, has_integer_form};
+use crate::quant::table::{QuantTable, TableFormat, compares, picks_nearest};
 use crate::tensor::DType;
 use graph::Graph;
 use std::collections::{BTreeMap, HashSet};
-
-/// The first `ai.onnx` version with QLinear operators.
-const OPSET_QLINEAR: i64 = 10;
 
 /// The calibrated range of each tensor: lowest and highest value.
 pub type Ranges = BTreeMap<String, (f32, f32)>;
@@ -84,8 +85,8 @@ pub fn quantize(document: &Document, ranges: &Ranges, options: &QuantizeOptions)
         false => document.inlined()?,
     };
     let mut graph = Graph::of(&inlined);
-    if options.format == TableFormat::QOperator && graph.opset < OPSET_QLINEAR {
-        return Err(QuantizeError::Opset { found: graph.opset, needed: OPSET_QLINEAR });
+    if options.format == TableFormat::QOperator && graph.opset < opset::OPSET_QUANTIZERS {
+        return Err(QuantizeError::Opset { found: graph.opset, needed: opset::OPSET_QUANTIZERS });
     }
     let ranges = calibrated::prepared_ranges(&graph, ranges, options);
     let mut selection = match options.format {
@@ -101,6 +102,7 @@ pub fn quantize(document: &Document, ranges: &Ranges, options: &QuantizeOptions)
     selection.notes.append(&mut parameters.notes);
     let beyond = rows.iter().filter(|row| row.enabled && !row.covers_absorbed());
     selection.notes.extend(beyond.map(|row| Note::ClampRemains { tensor: row.tensor.clone() }));
+    selection.notes.extend(opset::per_channel_note(graph.opset, &rows, options));
     let document = graph.finish(&inlined)?;
     let float_nodes = match options.format {
         TableFormat::Qdq => Default::default(),
@@ -115,18 +117,25 @@ pub fn left_float(quantized: &Quantized, file: &Document) -> Vec<Note> {
     if quantized.table.format != TableFormat::QOperator {
         return Vec::new();
     }
-    let moves = |node: &NodeProto| matches!(node.op_type(), "Pad" | "Resize") || has_integer_form(node);
-    let chosen = |node: &&NodeProto| {
-        !node.output_name(0).is_some_and(|output| quantized.table.float_nodes.contains(output)) && moves(node)
+    // A float node makes the value itself, or what is rounded to it; an integer one has another output.
+    let made: HashSet<(&str, &str)> =
+        file.graph().node.iter().filter_map(|node| Some((node.op_type(), node.output_name(0)?))).collect();
+    let float = |node: &&NodeProto| {
+        node.output_name(0).is_some_and(|output| {
+            let raw = format!("{output}_QuantizeLinear_Input");
+            !quantized.table.float_nodes.contains(output)
+                && (made.contains(&(node.op_type(), output)) || made.contains(&(node.op_type(), raw.as_str())))
+        })
     };
-    let there: HashSet<(&str, &str)> = file
-        .graph()
-        .node
-        .iter()
-        .map(|node| (node.name(), node.op_type()))
-        .filter(|(name, _)| !name.is_empty())
-        .collect();
-    let nodes = quantized.document.graph().node.iter().filter(chosen);
-    let float = nodes.filter(|node| there.contains(&(node.name(), node.op_type())));
-    float.map(|node| Note::StaysFloat { node: node.name().to_owned(), op: node.op_type().to_owned() }).collect()
+    // Copies are no nodes of the model, and what only compares gives the same on both.
+    let of_model = |node: &&NodeProto| node.op_type() != "Identity" && !compares(node);
+    let nodes = quantized.document.graph().node.iter().filter(of_model).filter(float);
+    let note = |node: &NodeProto| match node.op_type() {
+        "Resize" if !picks_nearest(node) => {
+            let mode = node.string("mode").unwrap_or("nearest").to_owned();
+            Note::ResizeInFloat { node: clamp::node_label(node), mode }
+        }
+        op => Note::StaysFloat { node: clamp::node_label(node), op: op.to_owned() },
+    };
+    nodes.map(note).collect()
 }

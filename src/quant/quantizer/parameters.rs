@@ -41,6 +41,7 @@ pub(super) fn of(
 ) -> Result<Parameters, QuantizeError> {
     let marks = &selection.marks;
     let mut found = Parameters::default();
+    let mut ties = Vec::new();
     for (tensor, mark) in marks.in_order().into_iter().filter(|(_, mark)| mark.shared_with.is_none()) {
         let parameter = match graph.tensor(tensor) {
             Some(data) => {
@@ -52,6 +53,10 @@ pub(super) fn of(
             None => {
                 let known_as = selection.known_as(tensor);
                 let mut params = activation_params(graph, tensor, known_as, ranges, options)?;
+                let tie = |range: &(f32, f32)| !options.activations_symmetric && is_tie(*range, &params);
+                if mark.fixed.is_none() && ranges.get(known_as).is_some_and(tie) {
+                    ties.push(known_as.to_owned());
+                }
                 if let Some((scale, zero_point)) = mark.fixed {
                     (params.scale, params.zero_point) = (vec![scale], vec![zero_point]);
                 }
@@ -60,7 +65,10 @@ pub(super) fn of(
         };
         found.tensors.insert(tensor.to_owned(), parameter);
     }
-    found.share(marks);
+    if !ties.is_empty() {
+        found.notes.push(Note::ZeroPointTies { tensors: ties });
+    }
+    found.share(graph, marks)?;
     if options.widen_weight_for_bias {
         found.widen(graph, marks, ranges, options)?;
     }
@@ -91,6 +99,19 @@ fn activation_params(
     };
     let (scale, zero_point) = (vec![scale], vec![zero_point]);
     Ok(QuantParams { scale, zero_point, dtype: rule.dtype, granularity: Granularity::PerTensor })
+}
+
+/// How near to the middle of two integers a zero point counts as between them: some last bits of an f32 scale.
+const NEAR_TIE: f64 = 1e-5;
+
+/// Whether a range's zero point lies between two integers, so that its rounding hangs on the last bit of the scale. A
+/// zero point that is no rounded one (of symmetric ranges) is none.
+fn is_tie((low, _): (f32, f32), params: &QuantParams) -> bool {
+    let (Some(&scale), Some(&zero_point)) = (params.scale.first(), params.zero_point.first()) else { return false };
+    let Some((lowest, _)) = params.dtype.int_range() else { return false };
+    let exact = lowest as f64 - f64::from(low.min(0.0)) / f64::from(scale);
+    let off = (exact - f64::from(zero_point)).abs();
+    (off - 0.5).abs() <= NEAR_TIE
 }
 
 /// The parameters of a constant from its values. Constants that are added or multiplied have the type of activations.
@@ -173,7 +194,7 @@ impl Parameters {
     }
 
     /// Hands scales on along Reshape, MaxPool and their like, as far as they reach.
-    fn share(&mut self, marks: &Marks) {
+    fn share(&mut self, graph: &Graph, marks: &Marks) -> Result<(), QuantizeError> {
         let mut waiting: Vec<(&str, &str)> = marks
             .in_order()
             .into_iter()
@@ -181,16 +202,19 @@ impl Parameters {
             .collect();
         while !waiting.is_empty() {
             let before = waiting.len();
-            waiting.retain(|(tensor, with)| {
-                let Some(provider) = self.tensors.get(*with) else { return true };
+            let (ready, others) = waiting.into_iter().partition(|(_, with)| self.tensors.contains_key(*with));
+            waiting = others;
+            let ready: Vec<(&str, &str)> = ready;
+            for (tensor, with) in ready {
+                let Some(provider) = self.tensors.get(with) else { continue };
                 // Scales along an axis mean nothing behind an operator that moves axes.
-                if provider.params.granularity == Granularity::PerTensor {
-                    let parameter =
-                        Parameter { params: provider.params.clone(), owner: provider.owner.clone(), constant: None };
-                    self.tensors.insert((*tensor).to_owned(), parameter);
+                if provider.params.granularity != Granularity::PerTensor {
+                    continue;
                 }
-                false
-            });
+                let (params, owner) = (provider.params.clone(), provider.owner.clone());
+                let constant = graph.tensor(tensor).transpose()?;
+                self.tensors.insert(tensor.to_owned(), Parameter { params, owner, constant });
+            }
             if waiting.len() == before {
                 break;
             }
@@ -200,6 +224,7 @@ impl Parameters {
                 self.notes.push(Note::NotShared { tensor: tensor.to_owned(), with: with.clone() });
             }
         }
+        Ok(())
     }
 
     fn add_biases(&mut self, graph: &Graph, marks: &Marks) -> Result<(), QuantizeError> {

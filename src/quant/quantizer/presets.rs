@@ -109,7 +109,9 @@ pub fn presets() -> Vec<Preset> {
             calibration: CalibrationMethod::MinMax,
             limits: vec![
                 "The QDQ format only.",
-                "A matrix product has one scale per weight, also where convolutions have one per channel.",
+                "Every operator of the model is quantized but Cast, unless some are chosen.",
+                "A matrix product or a layer normalization has one scale per weight, also where convolutions have one per \
+                 channel; ONNX Runtime's own configuration refuses layer normalizations there.",
                 "16-bit Sigmoid and Tanh have scales of their own.",
             ],
             activation_types: vec![DType::Uint8, DType::Uint16, DType::Int8, DType::Int16],
@@ -159,17 +161,28 @@ pub fn presets() -> Vec<Preset> {
     ]
 }
 
-/// The options as ONNX Runtime's `get_qnn_qdq_config` completes them for a model: matrix products with one scale, and
-/// fixed scales for 16-bit Sigmoid and Tanh. Overrides that are there already stay.
+/// Operator types that QNN leaves as they are.
+const QNN_EXCLUDED: [&str; 1] = ["Cast"];
+
+/// The options as ONNX Runtime's `get_qnn_qdq_config` completes them for a model: all operators that it has are quantized,
+/// unless some were chosen; matrix products and normalizations have one scale per weight, 16-bit Sigmoid and Tanh fixed
+/// scales. Overrides that are there already stay.
 pub fn complete_for_qnn(options: &QuantizeOptions, document: &Document) -> QuantizeOptions {
     let nodes = &document.graph().node;
     let mut options = options.clone();
+    if options.op_types.is_none() {
+        let there =
+            nodes.iter().filter(|node| !options.nodes_excluded.contains(node.name())).map(|node| node.op_type());
+        let types = there.filter(|op_type| !QNN_EXCLUDED.contains(op_type));
+        options.op_types = Some(types.map(str::to_owned).collect());
+    }
     let mut overrides = BTreeMap::new();
     for node in nodes.iter().filter(|node| options.quantizes_node(node.op_type(), node.name())) {
         let output = node.output_name(0).unwrap_or_default().to_owned();
         match (node.op_type(), options.activation_type) {
-            ("MatMul", _) if options.per_channel => {
-                for input in node.input.iter().filter(|name| !name.is_empty()) {
+            ("MatMul" | "LayerNormalization", _) if options.per_channel => {
+                let constants = node.input.iter().take(2).filter(|name| document.index().initializer(name).is_some());
+                for input in constants {
                     let one = TensorOverride { axis: Some(None), ..Default::default() };
                     overrides.insert(input.clone(), one);
                 }

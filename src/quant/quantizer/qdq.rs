@@ -172,6 +172,9 @@ impl Marker<'_> {
         let mut own = bias.to_owned();
         if self.selection.marks.biases.iter().any(|mark| mark.bias == bias) {
             let Some(copy) = self.graph.own_copy(position, bias) else { return };
+            if node.name().is_empty() {
+                self.selection.notes.push(Note::BiasCopied { bias: own, copy: copy.clone() });
+            }
             own = copy;
         }
         self.selection.fold_beta(self.graph, position, node, &own);

@@ -12,6 +12,7 @@ use super::options::QuantizeOptions;
 use super::selection::Selection;
 use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
+use crate::quant::table::{Clamp, pads_with_number, picks_nearest};
 use crate::tensor::DType;
 
 /// Softmax gives 0 to 1; its kernel wants this scale.
@@ -89,14 +90,20 @@ impl Marker<'_> {
             }
             "Gather" if floats && self.graph.initializer(input).is_some() => {
                 self.activation(input);
-                self.shared(output, input);
-                true
+                self.moved(output, input)
             }
             "Reshape" | "Transpose" | "Squeeze" | "Unsqueeze" if floats && marked => self.moved(output, input),
             "MaxPool" if floats && marked && opset >= 12 => self.moved(output, input),
-            "Resize" | "Pad" if floats && marked && opset >= 11 => {
-                self.shared(output, input);
-                true
+            "Resize" if floats && marked && opset >= 11 => match picks_nearest(node) {
+                true => self.moved(output, input),
+                false => {
+                    self.shared(output, input);
+                    true
+                }
+            },
+            "Pad" if floats && marked && opset >= 11 => {
+                self.number_added(position, node, input);
+                self.moved(output, input)
             }
             "ArgMax" if marked => true,
             _ => false,
@@ -106,10 +113,20 @@ impl Marker<'_> {
     /// The output of an operator that moves integers about.
     fn moved(&mut self, output: &str, input: &str) -> bool {
         self.shared(output, input);
-        if !output.is_empty() && self.graph.initializer(input).is_none() {
+        if !output.is_empty() {
             self.selection.moved.insert(output.to_owned(), input.to_owned());
         }
         true
+    }
+
+    /// What a `Pad` adds is a code of its input's scale; a constant that is quantized otherwise already gets a copy.
+    fn number_added(&mut self, position: usize, node: &NodeProto, input: &str) {
+        let Some(number) = node.input_name(2).filter(|_| pads_with_number(node)) else { return };
+        let own = match self.selection.marks.contains(number) {
+            true => self.graph.own_copy(position, number),
+            false => Some(number.to_owned()),
+        };
+        own.into_iter().for_each(|own| self.shared(&own, input));
     }
 
     /// Whether each input is or can be quantized and the range of the output is known.
@@ -156,11 +173,17 @@ impl Marker<'_> {
             let mut own = bias.to_owned();
             if self.selection.marks.biases.iter().any(|mark| mark.bias == bias) {
                 match self.graph.own_copy(position, bias) {
-                    Some(copy) => own = copy,
+                    Some(copy) => {
+                        own.clone_from(&copy);
+                        self.selection.notes.push(Note::BiasCopied { bias: bias.to_owned(), copy });
+                    }
                     None => return true,
                 }
             }
-            self.selection.fold_beta(self.graph, position, node, &own);
+            match node.float("alpha").unwrap_or(1.0) {
+                1.0 => self.selection.fold_beta(self.graph, position, node, &own),
+                alpha => self.selection.fold_alpha(self.graph, position, node, &own, alpha),
+            }
             let mark = BiasMark { bias: own, input: input.to_owned(), weight: weight.to_owned() };
             self.selection.marks.biases.push(mark);
         }
@@ -230,18 +253,29 @@ impl Marker<'_> {
             self.selection.notes.push(Note::ActivationKept { node: node_label(node) });
             return false;
         }
+        if self.selection.moved.contains_key(input) {
+            return self.behind_moved(position, node, input, bounds);
+        }
         let Some(mark) = self.selection.marks.get(input).cloned() else { return false };
         self.graph.absorb(position, input, output);
         self.selection.marks.remove(input);
         self.selection.marks.add(output, mark);
         self.selection.integer_nodes.remove(input);
-        if let Some(before) = self.selection.moved.remove(input) {
-            // The row has to say what is clamped.
-            self.selection.marks.replace(output, Mark { shared_with: Some(before), ..Mark::of(MarkKind::Activation) });
-        }
         self.selection.absorb(input, output, bounds);
         let original = self.selection.renamed.remove(input).unwrap_or_else(|| input.to_owned());
         self.selection.renamed.insert(output.to_owned(), original);
         true
+    }
+
+    /// Relu and Clip behind integers that were only moved: their scale is that of what was there before, whose range says
+    /// nothing of the function. It is gone where those were clamped so already, and stays else.
+    fn behind_moved(&mut self, position: usize, node: &NodeProto, input: &str, bounds: Clamp) -> bool {
+        let row = self.selection.row_of(input).to_owned();
+        let clamped = |before: &Clamp| before.low >= bounds.low && before.high <= bounds.high;
+        if self.selection.absorbed.get(&row).is_some_and(clamped) && self.graph.bypass(position) {
+            return true;
+        }
+        self.selection.notes.push(Note::ActivationBehindMoved { node: node_label(node), with: row });
+        false
     }
 }

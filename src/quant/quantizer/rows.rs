@@ -32,7 +32,7 @@ pub(super) fn build(
             },
         };
         let names = match (options.format, &parameter.constant) {
-            (_, Some(_)) => constant_names(tensor),
+            (_, Some(_)) => constant_names(tensor, &parameter.owner),
             (TableFormat::Qdq, None) => qdq_names(tensor, &parameter.owner, graph.is_graph_output(tensor)),
             (TableFormat::QOperator, None) => operator_names(tensor, selection.known_as(tensor), &parameter.owner),
         };
@@ -48,7 +48,8 @@ pub(super) fn build(
     for mark in &selection.marks.biases {
         let Some(parameter) = parameters.biases.get(&mark.bias) else { continue };
         let mut row = row(&mark.bias, TensorKind::Bias, parameter, bias_names(&mark.bias))?;
-        row.bias_of = Some(BiasOf { input: selection.row_of(&mark.input).to_owned(), weight: mark.weight.clone() });
+        let made_of = |tensor: &str| selection.row_of(tensor).to_owned();
+        row.bias_of = Some(BiasOf { input: made_of(&mark.input), weight: made_of(&mark.weight) });
         if let (Some(constant), Some(bias)) = (&mut row.constant, &parameter.constant) {
             let stored = quantize_bias(bias, &parameter.params);
             constant.stored = Some(stored.map_err(|source| scale_error(&mark.bias, source))?);
@@ -108,10 +109,10 @@ fn channel_axis(graph: &Graph, weight: &str, parameter: &Parameter) -> Option<us
     (axis < rank).then_some(axis)
 }
 
-fn constant_names(tensor: &str) -> RowNames {
+fn constant_names(tensor: &str, owner: &str) -> RowNames {
     RowNames {
-        scale: format!("{tensor}_scale"),
-        zero_point: format!("{tensor}_zero_point"),
+        scale: format!("{owner}_scale"),
+        zero_point: format!("{owner}_zero_point"),
         quantized: format!("{tensor}_quantized"),
         dequantized: format!("{tensor}_DequantizeLinear_Output"),
         quantize_node: format!("{tensor}_QuantizeLinear"),

@@ -5,7 +5,7 @@ use super::graph::Graph;
 use super::marks::Marks;
 use super::note::Note;
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Document, NodeExt};
+use crate::onnx::{Attr, Document, NodeExt};
 use crate::quant::table::Clamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,6 +78,23 @@ impl Selection {
                 node.attribute.retain(|attribute| attribute.name() != "beta");
             }
             self.notes.push(Note::BetaFolded { bias: bias.to_owned(), beta });
+        }
+    }
+    /// For the QOperator form: `QGemm` computes `alpha x (A x B + C)`, a `Gemm` `alpha x A x B + beta x C`. The bias becomes
+    /// `C x beta / alpha`, and beta becomes alpha, so that both say the same. A bias with other readers stays.
+    pub fn fold_alpha(&mut self, graph: &mut Graph, position: usize, node: &NodeProto, bias: &str, alpha: f32) {
+        let beta = node.float("beta").unwrap_or(1.0);
+        let Some(Ok(tensor)) = graph.tensor(bias) else { return };
+        if alpha == 0.0 || alpha == beta || graph.readers(bias) > 1 {
+            return;
+        }
+        if let Some(scaled) = map_reals(&tensor, |value| value * beta / alpha) {
+            graph.replace(bias, &scaled);
+            if let Some(Some(node)) = graph.nodes.get_mut(position) {
+                node.attribute.retain(|attribute| attribute.name() != "beta");
+                node.attribute.push(Attr::Float(alpha).into_proto("beta"));
+            }
+            self.notes.push(Note::AlphaFolded { bias: bias.to_owned(), alpha, beta });
         }
     }
 }

@@ -23,6 +23,7 @@ mod bias;
 mod constant;
 mod dynamic;
 mod foreign;
+mod moved;
 mod operator;
 mod plan;
 
@@ -133,7 +134,7 @@ impl<'a> Lift<'a> {
                     self.stored_constant(stored, grid, Some(node), [node.input_name(1), node.input_name(2)])?;
                 self.hand_on(node.output_name(0).unwrap_or_default(), &tensor);
             }
-            Some(Part::Transparent) => self.transparent(node),
+            Some(Part::Transparent) => self.transparent(node)?,
             Some(Part::Operator(parts)) => self.operator(node, parts)?,
             Some(Part::Dynamic(pattern)) => self.dynamic(pattern)?,
             Some(Part::Absorbed) => {}
@@ -302,27 +303,9 @@ impl<'a> Lift<'a> {
         values.filter(|value| *value == from).for_each(|value| *value = to.to_owned());
     }
 
-    /// An operator that hands integers on as they are: the same on reals.
-    fn transparent(&mut self, node: &NodeProto) {
-        let mut copy = node.clone();
-        let real = node.input_name(0).and_then(|stored| self.real_of(stored)).unwrap_or_default();
-        for (position, input) in copy.input.iter_mut().enumerate() {
-            *input = if position == 0 { real.clone() } else { self.read(input) };
-        }
-        for output in copy.output.iter_mut().filter(|output| self.plan.grids.contains_key(*output)) {
-            let name = self.real_name(output);
-            self.reals.insert(output.clone(), name.clone());
-            *output = name;
-        }
-        if let Some(output) = copy.output_name(0) {
-            self.written.operators.insert(output.to_owned(), node.clone());
-        }
-        self.nodes.push(copy);
-    }
-
     /// A name for the reals of an integer value: the outside's, or the integers' own name as ONNX Runtime's quantizer
     /// made it from the float name.
-    fn real_name(&mut self, stored: &str) -> String {
+    pub fn real_name(&mut self, stored: &str) -> String {
         if let Some(outside) = self.plan.outside(stored) {
             return outside.to_owned();
         }

@@ -10,13 +10,13 @@ use super::row::{Clamp, QuantTable, Row, RowMode, RowNames, TableFormat};
 use crate::onnx::proto::{NodeProto, OperatorSetIdProto, TensorProto, type_proto};
 use crate::onnx::{Document, Facts, NodeExt, is_quantize, tensor_to_proto};
 use crate::tensor::{DType, Tensor};
-pub use operator::has_integer_form;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 mod clip;
 mod dynamic;
 mod linear;
+mod moved;
 mod operator;
 
 /// A table written as a document.

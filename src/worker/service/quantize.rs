@@ -4,12 +4,13 @@ use super::corrections::Corrector;
 use super::feed::Feed;
 use super::model::OpenModel;
 use super::{Answered, Job, Service};
+use crate::engine::constant_values;
 use crate::onnx::Document;
 use crate::problem::Problem;
 use crate::quant::calibrate::{CalibrationMethod, RangeCollector};
 use crate::quant::quantizer::{
     PrepareOptions, QuantizeError, QuantizeOptions, Ranges, float_ports, left_float, prepare, presets, quantize,
-    with_integer_io,
+    with_integer_io, with_quantizers,
 };
 use crate::quant::table::lower;
 use crate::worker::protocol::{CalibratedTensor, CalibrationImages, QuantizeOrder, QuantizedFile, Reply};
@@ -32,14 +33,12 @@ impl Service {
         })?;
         let feed = Feed { service: self, model, source, preprocess: order.preprocess.clone() };
         let mut notes = Vec::new();
-        let mut document = model.document.clone();
+        let (mut document, raised) = with_quantizers(&model.document);
+        notes.extend(raised.iter().map(ToString::to_string));
         if order.fold {
-            let prepared = prepare(&document, &PrepareOptions::default())
+            let prepared = prepare(&document, &PrepareOptions::default(), &constant_values)
                 .map_err(|error| failed("preparing", error.to_string(), "Quantize it without folding."))?;
-            notes.extend(prepared.folded.iter().map(|folded| match folded.into.as_str() {
-                "" => format!("{} ({}) became a constant", folded.node, folded.op),
-                into => format!("{} ({}) was folded into {into}", folded.node, folded.op),
-            }));
+            notes.extend(prepared.notes());
             document = prepared.document;
         }
         let options = completed(&order, &document);

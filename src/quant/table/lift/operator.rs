@@ -3,7 +3,7 @@
 use super::plan::{OperatorParts, Reader};
 use super::{Lift, TensorKind};
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{NodeExt, Signature};
+use crate::onnx::{Attr, NodeExt, Signature};
 use crate::quant::table::Grid;
 use crate::quant::table::error::TableError;
 use crate::quant::table::row::Row;
@@ -39,9 +39,6 @@ pub(super) fn check(reader: &Reader<'_>, node: &NodeProto, signature: &Signature
     }
     if CHANNELS_LAST.contains(&op) && node.int("channels_last").unwrap_or(0) != 0 {
         return Err("it reads its channels last".to_owned());
-    }
-    if op == "QGemm" && node.float("alpha").unwrap_or(1.0) != 1.0 {
-        return Err("its alpha is not 1, so that the bias has another scale".to_owned());
     }
     if op == "QLinearSoftmax" {
         let along = |opset: Option<i64>| opset.unwrap_or(1) >= SOFTMAX_ALONG_AXIS;
@@ -101,13 +98,17 @@ impl Lift<'_> {
         let stored = node.output_name(0).unwrap_or_default();
         let tensor = self.real_name(stored);
         let dropped = ["opset", "channels_last"];
+        let kept = node.attribute.iter().filter(|attribute| !dropped.contains(&attribute.name())).cloned();
+        // QGemm multiplies its bias by alpha as well.
+        let alpha = node.float("alpha").filter(|&alpha| alpha != 1.0 && parts.op == "Gemm" && parts.bias.is_some());
+        let beta = alpha.map(|alpha| Attr::Float(alpha).into_proto("beta"));
         self.nodes.push(NodeProto {
             op_type: Some(parts.op.clone()),
             domain: None,
             name: Some(node.name().strip_suffix("_quant").unwrap_or(node.name()).to_owned()),
             input: inputs,
             output: vec![tensor.clone()],
-            attribute: node.attribute.iter().filter(|a| !dropped.contains(&a.name())).cloned().collect(),
+            attribute: kept.chain(beta).collect(),
             ..node.clone()
         });
         self.written.operators.insert(tensor.clone(), node.clone());

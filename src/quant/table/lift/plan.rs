@@ -3,10 +3,10 @@
 use super::Written;
 use super::dynamic::{self, Pattern};
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Dim, Document, Facts, NodeExt, Signature, is_dequantize, is_quantize, subgraphs};
+use crate::onnx::{Dim, Document, Facts, NodeExt, Operand, Signature, is_dequantize, is_quantize, subgraphs};
 use crate::quant::lookup_params::{ScaleUse, read_params};
 use crate::quant::table::Grid;
-use crate::quant::table::transparent::moves_integers;
+use crate::quant::table::transparent::{compares, moves_integers, pads_with_number};
 use crate::quant::{Granularity, Parameters};
 use crate::tensor::DType;
 use std::collections::{HashMap, HashSet};
@@ -45,16 +45,22 @@ pub(super) struct OperatorParts {
     pub result: (Grid, usize, usize),
 }
 
+/// Value names of a scale and of a zero point, where there is one.
+pub(super) type ScaleNames = (String, Option<String>);
+
 /// What becomes of every node.
 pub(super) struct Plan {
     pub parts: HashMap<usize, Part>,
     /// Grids of the integer values that lifted nodes make.
     pub grids: HashMap<String, Grid>,
     /// Names of scale and zero point of these values.
-    pub scales: HashMap<String, (String, Option<String>)>,
+    pub scales: HashMap<String, ScaleNames>,
     /// Of the values in `grids` those that nodes left as written make, or that come from outside. Where a lifted node
     /// reads one, a `DequantizeLinear` of it stands in the float graph.
     pub foreign: HashSet<String>,
+    /// Grids of stored constants that lifted nodes move, as those who read them in the end say, with the names of scale
+    /// and zero point.
+    pub constants: HashMap<String, (Grid, ScaleNames)>,
     /// Integer values of lifted nodes that nodes left as written read, or the outside.
     pub needed: HashSet<String>,
     /// Values that are seen from outside the main graph's nodes: graph outputs, and what subgraphs capture.
@@ -126,11 +132,29 @@ impl Reader<'_> {
     }
 
     /// The grid of a `QuantizeLinear` or a `DequantizeLinear`.
-    fn linear(&self, node: &NodeProto, default_dtype: DType) -> Result<Grid, String> {
+    pub fn linear(&self, node: &NodeProto, default_dtype: DType) -> Result<Grid, String> {
         let block_size = usize::try_from(node.int("block_size").unwrap_or(0)).unwrap_or(0);
         let how = ScaleUse { axis: node.int("axis").unwrap_or(1), block_size, default_dtype };
         let tensors = [node.input_name(0), node.output_name(0)];
         self.grid(&tensors, node.input_name(1), node.input_name(2), &how)
+    }
+
+    /// The grid that a QLinear operator reads one of its operands with.
+    pub fn operand(
+        &self,
+        node: &NodeProto,
+        signature: &Signature,
+        operand: &Operand,
+        stored: &str,
+    ) -> Result<Grid, String> {
+        let name = |at: Option<usize>| at.and_then(|at| node.input_name(at));
+        let transposed = node.int("transB").unwrap_or(0) != 0;
+        let how = ScaleUse {
+            axis: crate::quant::lookup::operator_axis(&signature.op, operand.role, transposed),
+            block_size: 0,
+            default_dtype: self.facts.dtype(stored).unwrap_or(DType::Uint8),
+        };
+        self.grid(&[Some(stored)], name(operand.scale), name(operand.zero_point), &how)
     }
 }
 
@@ -146,6 +170,7 @@ impl Plan {
             grids: HashMap::new(),
             scales: HashMap::new(),
             foreign: HashSet::new(),
+            constants: HashMap::new(),
             needed: HashSet::new(),
             external,
             outside: HashMap::new(),
@@ -195,15 +220,16 @@ impl Plan {
                 }
             });
         }
-        let stored = node.input_name(0).and_then(|stored| self.grids.get(stored)).cloned();
-        if let Some(grid) = stored
-            && moves_integers(node)
+        if (moves_integers(node) || compares(node))
+            && let Some((grid, scale)) = self.moved(reader, node)
         {
             if grid.params.granularity != Granularity::PerTensor {
                 return Err("it moves integers that have several scales".to_owned());
             }
-            let scale = node.input_name(0).and_then(|stored| self.scales.get(stored)).cloned();
-            for output in node.output.iter().filter(|output| !output.is_empty()) {
+            if pads_with_number(node) {
+                self.check_number(reader, node, &grid)?;
+            }
+            for output in node.output.iter().filter(|output| !output.is_empty() && moves_integers(node)) {
                 self.grids.insert(output.clone(), grid.clone());
                 self.scales.extend(scale.clone().map(|scale| (output.clone(), scale)));
             }
@@ -276,16 +302,7 @@ impl Plan {
         for operand in signature.operands.iter().filter(|operand| operand.scale.is_some()) {
             let stored = node.input_name(operand.position).ok_or("an operand is missing")?;
             let name = |at: Option<usize>| at.and_then(|at| node.input_name(at));
-            let how = ScaleUse {
-                axis: crate::quant::lookup::operator_axis(
-                    &signature.op,
-                    operand.role,
-                    node.int("transB").unwrap_or(0) != 0,
-                ),
-                block_size: 0,
-                default_dtype: reader.facts.dtype(stored).unwrap_or(DType::Uint8),
-            };
-            let grid = reader.grid(&[Some(stored)], name(operand.scale), name(operand.zero_point), &how)?;
+            let grid = reader.operand(node, signature, operand, stored)?;
             match self.grids.get(stored) {
                 Some(made) if *made != grid => {
                     return Err(format!("'{stored}' is read with another scale or zero point than it was made with"));
@@ -334,7 +351,7 @@ impl Plan {
                 continue;
             }
             let mut readers = node.output.iter().flat_map(|output| document.index().consumers(output));
-            if !readers.any(|slot| self.parts.contains_key(&slot.node)) {
+            if !compares(node) && !readers.any(|slot| self.parts.contains_key(&slot.node)) {
                 self.parts.remove(&position);
                 for output in &node.output {
                     self.grids.remove(output);

@@ -1,27 +1,25 @@
 //! QLinear operators in place of float operators, where they say exactly what the rows say.
 
-use super::{Integers, Lower, Row, RowMode, TableFormat};
+use super::{Integers, Lower, Row, RowMode};
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Attr, NodeExt};
 use crate::quant::Granularity;
 use crate::quant::table::Grid;
 use crate::quant::table::error::TableError;
-use crate::quant::table::transparent::moves_integers;
 use crate::tensor::DType;
-
-/// From this `ai.onnx` version on MaxPool and Clip take 8-bit integers.
-const OPSET_INTEGER_POOL: i64 = 12;
 
 /// The QLinear operator of a float operator, with the number of its data inputs.
 fn form(node: &NodeProto) -> Option<(&'static str, usize)> {
     if !node.domain_name().is_empty() {
         return None;
     }
-    let unit = |name: &str| node.float(name).unwrap_or(1.0) == 1.0;
+    // QGemm multiplies the bias by alpha too, and knows no beta.
+    let factor = |name: &str| node.float(name).unwrap_or(1.0);
+    let one_factor = || node.input_name(2).is_none() || factor("alpha") == factor("beta");
     Some(match node.op_type() {
         "Conv" => ("QLinearConv", 2),
         "MatMul" => ("QLinearMatMul", 2),
-        "Gemm" if unit("alpha") && unit("beta") => ("QGemm", 2),
+        "Gemm" if one_factor() => ("QGemm", 2),
         "Add" => ("QLinearAdd", 2),
         "Mul" => ("QLinearMul", 2),
         "AveragePool" if node.ints("dilations").iter().all(|&step| step == 1) => ("QLinearAveragePool", 1),
@@ -32,11 +30,6 @@ fn form(node: &NodeProto) -> Option<(&'static str, usize)> {
         "Concat" => ("QLinearConcat", node.input.len()),
         _ => return None,
     })
-}
-
-/// Whether a node is of an operator that has a QLinear form.
-pub fn has_integer_form(node: &NodeProto) -> bool {
-    form(node).is_some()
 }
 
 impl Lower<'_> {
@@ -92,7 +85,7 @@ impl Lower<'_> {
     }
 
     /// Whether the table says that this node stays float.
-    fn left_float(&self, node: &NodeProto) -> bool {
+    pub fn left_float(&self, node: &NodeProto) -> bool {
         node.output_name(0).is_some_and(|output| self.table.float_nodes.contains(output))
     }
 
@@ -100,7 +93,7 @@ impl Lower<'_> {
         let mut made = node.clone();
         made.op_type = Some(op.to_owned());
         made.domain = (!matches!(op, "QLinearConv" | "QLinearMatMul")).then(|| "com.microsoft".to_owned());
-        made.name = Some(format!("{}_quant", node.name()));
+        made.name = Some(node.name()).filter(|name| !name.is_empty()).map(|name| format!("{name}_quant"));
         made.attribute
             .retain(|it| !(op == "QGemm" && it.name() == "beta") && it.name() != "dilations" || op == "QLinearConv");
         if op == "QLinearSoftmax" {
@@ -172,7 +165,7 @@ impl Lower<'_> {
     }
 
     /// The integers of a value, where it has any.
-    fn available(&mut self, value: &str) -> Result<Option<Integers>, TableError> {
+    pub fn available(&mut self, value: &str) -> Result<Option<Integers>, TableError> {
         if let Some(row) = self.rows.get(value).copied() {
             if !row.enabled || row.mode != RowMode::Fixed {
                 return Ok(None);
@@ -193,69 +186,6 @@ impl Lower<'_> {
         }
         Ok(self.available(value)?.map(|integers| integers.name))
     }
-
-    /// Writes an operator that moves integers on the integers themselves.
-    pub fn transparent(&mut self, node: &NodeProto) -> Result<bool, TableError> {
-        let old_pool = node.op_type() == "MaxPool" && self.float.opset("").unwrap_or(1) < OPSET_INTEGER_POOL;
-        let Some(integers) = node.input_name(0).and_then(|input| self.integers.get(input)).cloned() else {
-            return Ok(false);
-        };
-        let row = self.rows.get(integers.row.as_str());
-        if !moves_integers(node)
-            || self.left_float(node)
-            || old_pool
-            || node.op_type() == "GlobalMaxPool" // ONNX has it for floats only.
-            || !is_8_bit(&integers.grid)
-            || integers.grid.params.granularity != Granularity::PerTensor
-            || row.is_some_and(|row| row.constant.is_some())
-        {
-            return Ok(false);
-        }
-        // A row of its own on the moved value is no rounding where it has the same codes. A QOperator file that has one
-        // nevertheless keeps it.
-        let converted = self.table.format != TableFormat::QOperator;
-        let same = |output: &String| {
-            self.rows.get(output.as_str()).is_none_or(|row| {
-                converted
-                    && row.enabled
-                    && row.mode == RowMode::Fixed
-                    && row.grid == integers.grid
-                    && row.covers_absorbed()
-            })
-        };
-        if !node.output.iter().filter(|output| !output.is_empty()).all(same) {
-            return Ok(false);
-        }
-        let mut copy = node.clone();
-        for (position, input) in copy.input.iter_mut().enumerate().filter(|(_, input)| !input.is_empty()) {
-            *input = if position == 0 { integers.name.clone() } else { self.read(input)? };
-        }
-        let written = node.output_name(0).and_then(|output| self.table.written.operators.get(output));
-        // ONNX Runtime's quantizer gives a Split other names than the rest.
-        let split = node.op_type() == "Split" && self.format == TableFormat::QOperator && written.is_none();
-        if split && !node.name().is_empty() {
-            copy.name = Some(format!("{}_quant", node.name()));
-        }
-        for (position, output) in copy.output.iter_mut().enumerate().filter(|(_, output)| !output.is_empty()) {
-            let file = written.and_then(|written| written.output_name(position)).unwrap_or_default();
-            // Integers that nodes left as written read have their name in the float graph.
-            let name = match self.table.written.moved.get(file).is_some_and(|grid| *grid == integers.grid) {
-                true if self.moved.insert(file.to_owned()) => file.to_owned(),
-                _ => self.name(file, &format!("{output}{}quantized", if split { "" } else { "_" })),
-            };
-            self.dtypes.insert(name.clone(), integers.grid.params.dtype);
-            let value = std::mem::replace(output, name.clone());
-            let moved = Integers { name, ..integers.clone() };
-            self.integers.insert(value, moved);
-        }
-        self.nodes.push(copy);
-        for output in &node.output {
-            if self.external.contains(output.as_str()) {
-                self.read(output)?;
-            }
-        }
-        Ok(true)
-    }
 }
 
 /// Whether a row's codes are those that a QLinear operator's result saturates to.
@@ -270,6 +200,6 @@ fn is_result(row: &Row) -> bool {
         && row.covers_absorbed()
 }
 
-fn is_8_bit(grid: &Grid) -> bool {
+pub(super) fn is_8_bit(grid: &Grid) -> bool {
     matches!(grid.params.dtype, DType::Int8 | DType::Uint8)
 }

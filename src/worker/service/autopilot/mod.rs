@@ -11,10 +11,10 @@ mod stages;
 use super::feed::Feed;
 use super::{Answered, Failure, Job, Service};
 use crate::analysis::argmax;
-use crate::engine::{LivePlan, Observe, Plan, PlanOptions, Semantics};
+use crate::engine::{LivePlan, Observe, Plan, PlanOptions, Semantics, constant_values};
 use crate::onnx::Document;
 use crate::quant::autopilot::{Split, first_recipes, split};
-use crate::quant::quantizer::{PrepareOptions, Quantized, equalize, prepare};
+use crate::quant::quantizer::{PrepareOptions, Quantized, equalize, prepare, with_quantizers};
 use crate::quant::table::{TableFormat, lower};
 use crate::worker::protocol::{AutopilotOrder, AutopilotReport, Reply};
 use search::{Reference, Search, facts, output, problem};
@@ -101,10 +101,10 @@ impl<J: Job> Search<'_, J> {
         let refuse = |feed: &Feed<'_>, error: crate::quant::quantizer::QuantizeError| {
             Failure::from(problem(feed, "preparing", error.to_string(), "Choose a float model."))
         };
-        let prepared = prepare(&self.feed.model.document, &PrepareOptions::default())
+        let (document, raised) = with_quantizers(&self.feed.model.document);
+        let prepared = prepare(&document, &PrepareOptions::default(), &constant_values)
             .map_err(|error| refuse(&self.feed, error))?;
-        self.prepared =
-            prepared.folded.iter().map(|folded| format!("{} ({}) was folded", folded.node, folded.op)).collect();
+        self.prepared = raised.iter().map(ToString::to_string).chain(prepared.notes()).collect();
         let equalized = equalize(&prepared.document).map_err(|error| refuse(&self.feed, error))?;
         self.documents = (prepared.document, (!equalized.pairs.is_empty()).then_some(equalized.document));
         let recipes = first_recipes(self.order.wide_activations);
