@@ -27,7 +27,12 @@ async function store(name, files) {
   );
 }
 
-self.addEventListener("install", (event) => event.waitUntil(store(appCache, APP)));
+// The page asks for the sample on a click only. Here it is kept beside the page while the page is idle, so that whoever was
+// here once can open it on a train; a visitor who saves data, or a server that loses it, costs the install nothing.
+const keepSample = () => store(sampleCache, SAMPLE);
+self.addEventListener("install", (event) =>
+  event.waitUntil(store(appCache, APP).then(() => (navigator.connection?.saveData ? undefined : keepSample().catch(() => {})))),
+);
 
 self.addEventListener("activate", (event) =>
   event.waitUntil(
@@ -42,10 +47,9 @@ self.addEventListener("activate", (event) =>
 
 self.addEventListener("message", (event) => {
   if (event.data === "activate") self.skipWaiting();
-  // The sample is no part of the install: it would make every first visit pay for files that most visits never open. The
-  // page asks for it when it is idle, so that someone who was here once can open it on a train.
+  // For installs that went without it; and the page is told when all is there.
   if (event.data === "keep-sample") {
-    event.waitUntil(store(sampleCache, SAMPLE).then(() => event.source.postMessage("offline-ready"), () => {}));
+    event.waitUntil(keepSample().then(() => event.source.postMessage("offline-ready"), () => {}));
   }
 });
 

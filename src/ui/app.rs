@@ -4,7 +4,7 @@ use super::chart::{provide_appearance, provide_kept_views};
 use super::turns::focus_later;
 use super::views::{
     ConvertView, Drawer, DropTarget, EvaluateView, GraphView, Header, Inspector, LayerView, Layers, Overview,
-    PlaygroundView, Problems, QuantizeView, RunView, Shortcuts, StatusLine,
+    PlaygroundView, Problems, QuantizeView, RunView, Shortcuts, StatusLine, Welcome,
 };
 use super::{Session, View, keyboard};
 use crate::platform;
@@ -35,6 +35,9 @@ pub fn App() -> impl IntoView {
         }
     });
     let nothing = move || session.workspace.with(|workspace| workspace.models.is_empty());
+    let opened = Memo::new(move |_| {
+        session.workspace.with(|workspace| !workspace.models.is_empty() || !workspace.sources.is_empty())
+    });
     view! {
         <a class="skip" href="#stage" on:click=move |event| {
             event.prevent_default();
@@ -50,13 +53,14 @@ pub fn App() -> impl IntoView {
                 <div class="view">
                     <Problems />
                     {move || match session.view.get() {
+                        View::Convert => view! { <ConvertView /> }.into_any(),
+                        view if !opened.get() => view! { <Welcome view /> }.into_any(),
                         View::Overview => view! { <Overview /> }.into_any(),
                         View::Layer => view! { <LayerView /> }.into_any(),
                         View::Run => view! { <RunView /> }.into_any(),
                         View::Playground => view! { <PlaygroundView /> }.into_any(),
                         View::Quantize => view! { <QuantizeView /> }.into_any(),
                         View::Evaluate => view! { <EvaluateView /> }.into_any(),
-                        View::Convert => view! { <ConvertView /> }.into_any(),
                         View::Graph => view! { <GraphView /> }.into_any(),
                     }}
                 </div>

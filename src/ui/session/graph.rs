@@ -1,6 +1,7 @@
 //! The Graph tab's side of the session: which network is drawn, how it is coloured, and where one has scrolled to.
 
 use super::Session;
+use super::playground::Measurement;
 use crate::chart::graph::Camera;
 use crate::worker::{GraphQuery, ModelId, ModelSummary, Variant};
 use leptos::prelude::*;
@@ -83,5 +84,32 @@ impl Session {
     /// The drawing that is wanted.
     pub fn graph_query(self) -> Option<GraphQuery> {
         Some(GraphQuery { model: self.graph_model()?.id, quantizers: self.graph.quantizers.get() })
+    }
+
+    /// Has the error of every layer measured, where a measure was chosen that needs it and it can be.
+    pub fn measure_for(self, by: ColorBy) {
+        let measured = self.playground.measures.layer_errors.with_untracked(|taken| {
+            taken.as_ref().is_some_and(|taken| taken.subject == self.subject() && taken.complete)
+        });
+        let can = untrack(|| self.has_table() && self.can_measure());
+        if by.is_measured() && can && !measured {
+            self.measure(Measurement::LayerErrors);
+        }
+    }
+
+    /// Whether there is an input to measure on.
+    pub fn can_measure(self) -> bool {
+        self.result.with(Option::is_some) || self.playground.measures.scope.get().source.is_some()
+    }
+
+    /// Why a measure has no figures yet.
+    pub fn measuring_words(self) -> &'static str {
+        if !self.has_table() {
+            "The error of a layer is that of a quantized model: open one beside the float model."
+        } else if !self.can_measure() {
+            "Run an input (R): then the error of every layer can be measured."
+        } else {
+            "Measuring the error of every layer…"
+        }
     }
 }

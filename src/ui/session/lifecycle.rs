@@ -141,6 +141,9 @@ impl Session {
     /// Stops the running job; where it does not listen, its worker.
     pub fn cancel(self) {
         let Some(job) = self.job.get_untracked() else { return };
+        if job.id == super::sample::LOADING_JOB {
+            return self.stop_loading_sample();
+        }
         if job.id == super::evaluate::POOL_JOB {
             self.job.update(|job| {
                 if let Some(job) = job {

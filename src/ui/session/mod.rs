@@ -9,6 +9,7 @@ mod lifecycle;
 pub mod playground;
 pub mod quantize;
 mod query;
+mod sample;
 mod selection;
 mod verbs;
 

@@ -4,11 +4,6 @@ use super::{JobStatus, Session, View};
 use crate::platform::{self, PickedFile};
 use crate::worker::{InputChoice, ModelId, Reply, Request, RunOrder, SourceId, SourceSummary};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
-
-/// The files of the sample, the float model first: it is the one the others are compared with.
-const SAMPLE: [&str; 4] =
-    ["street-digits.onnx", "street-digits-int8.onnx", "street-digits-uint8.onnx", "street-digits.tar.gz"];
 
 impl Session {
     /// Opens files, all of them together.
@@ -27,45 +22,6 @@ impl Session {
         self.send_open(files.clone(), move |session| {
             session.opened.update_value(|batches| batches.push(files));
         });
-    }
-
-    /// Opens the sample that ships with the page, runs its first test image, and shows the whole model.
-    pub fn try_sample(self) {
-        self.opening.update(|names| names.push("the sample".to_owned()));
-        spawn_local(async move {
-            let mut files = Vec::new();
-            for name in SAMPLE {
-                match platform::fetch_file(&format!("./sample/{name}")).await {
-                    Ok(file) => files.push(file),
-                    Err(error) => {
-                        self.opening.set(Vec::new());
-                        return self.say(
-                            "the sample",
-                            &error.to_string(),
-                            "a file beside the page",
-                            "Reload the page while online once; after that the sample works offline too.",
-                        );
-                    }
-                }
-            }
-            self.send_open(files.clone(), move |session| {
-                session.opened.update_value(|batches| batches.push(files));
-                session.choose_test_images();
-                session.show(View::Overview);
-                session.run_here();
-            });
-        });
-    }
-
-    /// Of several data sets, the first that is not for calibration.
-    fn choose_test_images(self) {
-        let source = self.workspace.with_untracked(|workspace| {
-            let test = workspace.sources.iter().find(|source| source.name.contains("test"));
-            test.map(|source| source.id)
-        });
-        if let Some(source) = source {
-            self.input.set(Some(InputChoice::Item { source, index: 0 }));
-        }
     }
 
     pub(super) fn send_open(self, files: Vec<PickedFile>, done: impl FnOnce(Self) + 'static) {

@@ -15,10 +15,7 @@ pub fn Overview() -> impl IntoView {
     let models = move || session.workspace.with(|workspace| workspace.models.clone());
     let sources = move || session.workspace.with(|workspace| workspace.sources.clone());
     let unmatched = move || session.workspace.with(|workspace| workspace.unmatched.clone());
-    let nothing =
-        move || session.workspace.with(|workspace| workspace.models.is_empty() && workspace.sources.is_empty());
     view! {
-        <Show when=nothing><Welcome /></Show>
         <Show when=move || !models().is_empty()><Later><WeightRanges /></Later></Show>
         <div class="two">
             <For each=models key=|model| (model.id, model.issues.len(), model.name.clone()) let:model>
@@ -40,29 +37,6 @@ pub fn Overview() -> impl IntoView {
                 </table>
             </section>
         </Show>
-    }
-}
-
-/// What to do first.
-#[component]
-fn Welcome() -> impl IntoView {
-    let session = use_session();
-    view! {
-        <section class="card empty" aria-label="Welcome">
-            <h2>"Where does the accuracy go?"</h2>
-            <p>"Drop a float ONNX model and its quantized versions anywhere on this page, with a CIFAR-10 file, images or arrays beside them."</p>
-            <ol>
-                <li><b>"Look"</b>" at every scale, zero point and weight distribution, float and integer on one grid."</li>
-                <li><b>"Run"</b>" an input through all variants at once and see every intermediate tensor."</li>
-                <li><b>"Take it home"</b>" as .npz and JSON."</li>
-            </ol>
-            <div class="actions">
-                <button type="button" class="primary" disabled=move || session.opening.with(|names| !names.is_empty())
-                    on:click=move |_| session.try_sample()>"Try the sample"</button>
-                <span class="hint">"a small network on street digits: float, int8 and uint8, 3.6 MB, works offline"</span>
-            </div>
-            <p class="hint">"Nothing is installed and no byte leaves this machine."</p>
-        </section>
     }
 }
 

@@ -6,6 +6,7 @@ mod options;
 mod parity;
 mod reference;
 
+use super::Welcome;
 use crate::ui::{Session, View, use_session};
 use check::Check;
 use code::SourceCode;
@@ -29,12 +30,7 @@ pub fn ConvertView() -> impl IntoView {
                 {move || several().then(|| view! { <ParityCard /> })}
                 <SourceCode card />
             })}
-            {move || (!there()).then(|| view! {
-                <section class="card empty" aria-label="Conversion">
-                    <h2>"From Keras, PyTorch and TensorFlow Lite to ONNX, and back to PyTorch"</h2>
-                    <p>"Drop a .h5, .keras, .pt, .safetensors, .tflite or .onnx file anywhere on this page. Pickles and code are read as data: nothing of a file is ever executed."</p>
-                </section>
-            })}
+            {move || (!there()).then(|| view! { <Welcome view=View::Convert /> })}
             <section class="card" aria-label="Repeat the reference task"><ReferenceTask /></section>
         </div>
     }

@@ -34,7 +34,7 @@ pub fn Legend(
     };
     let measured = move || by.get().is_measured();
     let running = move || measures.running.get() == Some(Measurement::LayerErrors);
-    let no_run = move || session.result.with(Option::is_none) && measures.scope.get().source.is_none();
+    let no_run = move || !session.can_measure();
     // On what, and whether that is still so.
     let note = move || {
         if !session.has_table() {

@@ -1,14 +1,17 @@
 //! The tree of layers and parameters.
 
+mod bars;
 mod row;
 mod rows;
 mod window;
 
+use super::layer_figures::figures;
 use crate::platform::KeyboardEvent;
 use crate::ui::session::Selection;
 use crate::ui::turns::{focus_later, in_own_turn};
 use crate::ui::use_session;
 use crate::worker::Workspace;
+use bars::Bars;
 use leptos::prelude::*;
 use row::RowView;
 pub(super) use row::tile;
@@ -20,11 +23,15 @@ use window::Window;
 #[derive(Clone, Copy)]
 struct Tree {
     rows: Memo<Vec<Row>>,
+    bars: Bars,
     folded: RwSignal<HashSet<Item>>,
-    /// What is selected.
-    selected: Memo<Option<Item>>,
-    /// The row that the Tab key goes to: the selected one; where that does not show, its layer's, else the first.
+    /// A scope that the keys have gone to: it has the focus, and is not selected.
+    cursor: RwSignal<Option<Item>>,
+    /// The row that the Tab key goes to: the scope that the keys have gone to, else the selected row; where that does not
+    /// show, its layer's, else the first.
     tab_stop: Memo<Option<Item>>,
+    /// The row that looks selected: what is selected, or its layer while that is folded.
+    marked: Memo<Option<Item>>,
     /// Layers of which the playground has changed a tensor.
     edited: Memo<HashSet<usize>>,
 }
@@ -46,16 +53,34 @@ pub fn Layers() -> impl IntoView {
     let filter = session.find;
     let sort = RwSignal::new(Sort::default());
     let folded = RwSignal::new(HashSet::<Item>::new());
-    let rows = Memo::new(move |_| {
-        session.workspace.with(|workspace| rows(&workspace.layers, &filter.get(), sort.get(), &folded.read()))
+    let figures = Memo::new(move |_| {
+        let by = sort.get().measure();
+        session.workspace.with(|workspace| {
+            let measured = by.is_measured().then_some(session.playground.measures.layer_errors);
+            let errors = measured.and_then(|errors| errors.get()).filter(|taken| taken.workspace == workspace.revision);
+            let errors = errors.as_ref().map_or(&[][..], |taken| taken.answer.rows.as_slice());
+            figures(by, &workspace.layers, errors)
+        })
     });
+    let rows = Memo::new(move |_| {
+        session.workspace.with(|workspace| {
+            figures.with(|figures| rows(&workspace.layers, &filter.get(), sort.get(), figures, &folded.read()))
+        })
+    });
+    let bars = Bars { by: Memo::new(move |_| sort.get().measure()), figures };
     let selected = Memo::new(move |_| {
         session.workspace.with(|workspace| session.selection.with(|selection| selected_item(workspace, selection)))
     });
-    let tab_stop = Memo::new(move |_| {
+    let cursor = RwSignal::new(None::<Item>);
+    let marked = Memo::new(move |_| {
         let selected = selected.get();
+        rows.with(|rows| place_of(rows, selected.as_ref()).map(|place| rows[place].item.clone()))
+    });
+    let tab_stop = Memo::new(move |_| {
+        let (cursor, marked) = (cursor.get(), marked.get());
         rows.with(|rows| {
-            place_of(rows, selected.as_ref()).or((!rows.is_empty()).then_some(0)).map(|place| rows[place].item.clone())
+            let there = cursor.filter(|cursor| rows.iter().any(|row| row.item == *cursor));
+            there.or(marked).or_else(|| rows.first().map(|row| row.item.clone()))
         })
     });
     let edited = Memo::new(move |_| {
@@ -64,13 +89,17 @@ pub fn Layers() -> impl IntoView {
             rows.filter_map(|row| row.layer).collect()
         })
     });
-    let tree = Tree { rows, folded, selected, tab_stop, edited };
+    let tree = Tree { rows, bars, folded, cursor, tab_stop, marked, edited };
     let window = Window::new(rows);
     // What is selected anywhere, in a chart or by the address, is seen here too.
     Effect::new(move |_| {
-        let selected = selected.get();
+        selected.track();
+        cursor.set(None);
+    });
+    Effect::new(move |_| {
+        let stop = tab_stop.get();
         in_own_turn(move || {
-            if let Some(place) = rows.try_with_untracked(|rows| place_of(rows, selected.as_ref())).flatten() {
+            if let Some(place) = rows.try_with_untracked(|rows| place_of(rows, stop.as_ref())).flatten() {
                 window.reveal(place);
             }
         });
@@ -82,10 +111,11 @@ pub fn Layers() -> impl IntoView {
                 <h2>"Layers"</h2>
                 <select aria-label="Sort layers" on:change=move |event| {
                     let chosen = event_target_value(&event);
-                    let found = Sort::ALL.into_iter().find(|(_, label)| *label == chosen);
-                    sort.set(found.map_or(Sort::default(), |(sort, _)| sort));
+                    let chosen = Sort::ALL.into_iter().find(|sort| sort.label() == chosen).unwrap_or_default();
+                    sort.set(chosen);
+                    session.measure_for(chosen.measure());
                 }>
-                    {Sort::ALL.map(|(_, label)| view! { <option value=label>{label}</option> }).into_iter().collect_view()}
+                    {Sort::ALL.map(|sort| view! { <option value=sort.label()>{sort.label()}</option> }).into_iter().collect_view()}
                 </select>
             </div>
             <div class="search">
@@ -101,6 +131,9 @@ pub fn Layers() -> impl IntoView {
                 </For>
                 <div style:height=move || format!("{}px", window.after_px()) aria-hidden="true"></div>
             </div>
+            <Show when=move || bars.by.get().is_measured() && !empty() && figures.with(|figures| figures.iter().all(Option::is_none))>
+                <p class="tree-empty" role="status" aria-label="Measure of the tree">{move || session.measuring_words()}</p>
+            </Show>
             <Show when=empty>
                 <p class="tree-empty">"The layers of an opened model stand here: operations with their parameters, in the order they run."</p>
             </Show>
@@ -127,42 +160,50 @@ fn place_of(rows: &[Row], item: Option<&Item>) -> Option<usize> {
     place(item).or_else(|| place(&layer?))
 }
 
-/// Arrows as in every tree: up and down walk, right unfolds, left folds, Home and End jump.
+/// Arrows as in every tree: up and down walk, right unfolds, left folds and then goes to what a row stands under, Home and
+/// End jump, Enter and Space choose. A scope that is open is passed over: it says nothing that its layers do not.
 fn steer(event: &KeyboardEvent, session: crate::ui::Session, tree: Tree) {
     let rows = tree.rows.get_untracked();
-    let here = place_of(&rows, tree.selected.get_untracked().as_ref());
-    let step = |towards: isize| {
-        let start = here.map_or(if towards > 0 { -1 } else { rows.len() as isize }, |here| here as isize);
-        let mut place = start + towards;
-        while rows.get(place.max(0) as usize).is_some_and(|row| place >= 0 && matches!(row.item, Item::Scope(_))) {
-            place += towards;
-        }
-        usize::try_from(place).ok().filter(|&place| place < rows.len())
-    };
-    let fold = |wanted: bool| {
-        let row = here.and_then(|here| rows.get(here));
-        if let Some(row) = row.filter(|row| row.expanded == Some(!wanted)) {
-            tree.toggle(&row.item);
-        }
-    };
+    let here = tree.tab_stop.get_untracked().and_then(|item| rows.iter().position(|row| row.item == item));
+    let stops = |row: &Row| !matches!(row.item, Item::Scope(_)) || row.expanded == Some(false);
+    let next = |start: usize| (start..rows.len()).find(|&place| stops(&rows[place]));
+    let last = |end: usize| (0..end).rev().find(|&place| stops(&rows[place]));
+    let row = here.map(|here| &rows[here]);
+    let folds = |wanted: bool| row.filter(|row| row.expanded == Some(!wanted));
     let target = match event.key().as_str() {
-        "ArrowDown" => step(1),
-        "ArrowUp" => step(-1),
-        "Home" => rows.iter().position(|row| !matches!(row.item, Item::Scope(_))),
-        "End" => rows.len().checked_sub(1),
+        "ArrowDown" => next(here.map_or(0, |here| here + 1)),
+        "ArrowUp" => last(here.unwrap_or(rows.len())),
+        "Home" => next(0),
+        "End" => last(rows.len()),
         "ArrowRight" => {
-            fold(true);
-            None
+            if let Some(row) = folds(true) {
+                tree.toggle(&row.item);
+            }
+            here
         }
-        "ArrowLeft" => {
-            fold(false);
-            None
+        "ArrowLeft" => match (folds(false), here) {
+            (Some(row), _) => {
+                tree.toggle(&row.item);
+                here
+            }
+            (None, Some(here)) => (0..here).rev().find(|&above| rows[above].level < rows[here].level),
+            (None, None) => None,
+        },
+        "Enter" | " " => {
+            if let Some(row) = row.filter(|row| matches!(row.item, Item::Scope(_))) {
+                tree.toggle(&row.item);
+            }
+            here
         }
         _ => return,
     };
     event.prevent_default();
     if let Some(row) = target.and_then(|place| rows.get(place)) {
-        row::choose(session, &row.item);
-        focus_later("[role=treeitem][aria-selected=true]");
+        tree.cursor.set(matches!(row.item, Item::Scope(_)).then(|| row.item.clone()));
+        if target != here || matches!(event.key().as_str(), "Enter" | " ") {
+            row::choose(session, &row.item);
+        }
+        // Folding draws the row anew.
+        focus_later("[role=treeitem][tabindex='0']");
     }
 }

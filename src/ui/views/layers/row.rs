@@ -45,13 +45,9 @@ struct Content {
     letter: &'static str,
     class: &'static str,
     quantized: bool,
-    width: Option<f64>,
 }
 
 fn content(layers: &[LayerRow], item: &Item, level: usize) -> Option<Content> {
-    let widest = |layer: &LayerRow| layer.parameters.iter().filter_map(|p| p.width).reduce(f64::max);
-    let all = layers.iter().filter_map(widest).reduce(f64::max).filter(|&width| width > 0.0);
-    let share = |width: Option<f64>| Some(width? / all?);
     match item {
         Item::Scope(name) => Some(Content {
             label: name.split('#').next().unwrap_or_default().to_owned(),
@@ -59,7 +55,6 @@ fn content(layers: &[LayerRow], item: &Item, level: usize) -> Option<Content> {
             letter: "",
             class: "scope",
             quantized: false,
-            width: None,
         }),
         Item::Layer(layer) => {
             let layer = layers.get(*layer)?;
@@ -72,7 +67,6 @@ fn content(layers: &[LayerRow], item: &Item, level: usize) -> Option<Content> {
                 letter,
                 class,
                 quantized: layer.quantized,
-                width: share(widest(layer)),
             })
         }
         Item::Parameter(layer, parameter) => {
@@ -83,13 +77,12 @@ fn content(layers: &[LayerRow], item: &Item, level: usize) -> Option<Content> {
                 letter: "",
                 class: "parameter",
                 quantized: parameter.quantized,
-                width: share(parameter.width),
             })
         }
     }
 }
 
-/// One row: tile, name, badge, and the bar of the weight range.
+/// One row: tile, name, badge, and the bar of the measure.
 #[component]
 pub fn RowView(
     /// What the rows share.
@@ -106,7 +99,7 @@ pub fn RowView(
         let item = item.clone();
         Memo::new(move |_| chosen.with(|chosen| chosen.as_ref() == Some(&item)))
     };
-    let (selected, tab_stop) = (is(tree.selected), is(tree.tab_stop));
+    let (selected, tab_stop) = (is(tree.marked), is(tree.tab_stop));
     let is_scope = matches!(item, Item::Scope(_));
     let layer = if let Item::Layer(layer) = item { Some(layer) } else { None };
     let edited = move || {
@@ -118,8 +111,11 @@ pub fn RowView(
         choose(session, &clicked);
         if matches!(clicked, Item::Scope(_)) {
             tree.toggle(&clicked);
+            tree.cursor.set(Some(clicked.clone()));
         }
     };
+    let barred = item.clone();
+    let bar = Memo::new(move |_| session.workspace.with(|workspace| tree.bars.of(&barred, &workspace.layers)));
     let total = move || tree.rows.with(Vec::len).to_string();
     Some(view! {
         <div
@@ -142,7 +138,9 @@ pub fn RowView(
             <i class=format!("op {}", shown.class) aria-hidden="true">{shown.letter}</i>
             <span class="n">{edited}{shown.label}</span>
             {shown.quantized.then(|| view! { <span class="q" title="has quantization parameters">"Q"</span> })}
-            <span class="bar" class:hidden=is_scope aria-hidden="true">{shown.width.map(|share| view! { <u style=format!("width:{:.1}%", share * 100.0)></u> })}</span>
+            <span class="bar" class:hidden=is_scope aria-hidden="true" title=move || bar.get().map(|bar| bar.words)>
+                {move || bar.get().map(|bar| view! { <u class=bar.class style=format!("width:{:.1}%", bar.share * 100.0)></u> })}
+            </span>
         </div>
     })
 }

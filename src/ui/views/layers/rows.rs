@@ -1,6 +1,7 @@
 //! Which rows the tree shows: scopes, layers and parameters, filtered and sorted.
 
 use crate::ui::find::{Found, find, needle};
+use crate::ui::session::ColorBy;
 use crate::worker::LayerRow;
 use std::collections::HashSet;
 
@@ -12,14 +13,34 @@ pub enum Sort {
     Graph,
     /// By name.
     Name,
-    /// Widest weight range first.
-    Width,
+    /// By a measure, the most conspicuous first: the widest range, the largest error, the lowest ratio.
+    Measure(ColorBy),
 }
 
 impl Sort {
-    /// All orders with their labels.
-    pub const ALL: [(Sort, &'static str); 3] =
-        [(Sort::Graph, "graph order"), (Sort::Name, "name"), (Sort::Width, "weight range")];
+    /// All orders.
+    pub const ALL: [Sort; 6] = [
+        Sort::Graph,
+        Sort::Name,
+        Sort::Measure(ColorBy::WeightRange),
+        Sort::Measure(ColorBy::WeightError),
+        Sort::Measure(ColorBy::Cumulative),
+        Sort::Measure(ColorBy::Local),
+    ];
+
+    /// What the user reads.
+    pub fn label(self) -> &'static str {
+        match self {
+            Sort::Graph => "graph order",
+            Sort::Name => "name",
+            Sort::Measure(by) => by.label(),
+        }
+    }
+
+    /// The measure that the bars show.
+    pub fn measure(self) -> ColorBy {
+        if let Sort::Measure(by) = self { by } else { ColorBy::WeightRange }
+    }
 }
 
 /// What a row stands for.
@@ -59,8 +80,15 @@ struct Group<'a> {
 }
 
 /// The visible rows. `folded` holds the items whose state differs from the usual one: scopes are open, layers closed.
-/// A filter matches names, operators and roles without regard to case, and shows what it found unfolded.
-pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item>) -> Vec<Row> {
+/// A filter matches names, operators and roles without regard to case, and shows what it found unfolded. `figures` are the
+/// layers' in the measure of the order; layers without one come last.
+pub fn rows(
+    layers: &[LayerRow],
+    filter: &str,
+    sort: Sort,
+    figures: &[Option<f64>],
+    folded: &HashSet<Item>,
+) -> Vec<Row> {
     let filter = needle(filter);
     let mut shown: Vec<(usize, bool)> = Vec::new();
     for (position, layer) in layers.iter().enumerate() {
@@ -71,7 +99,15 @@ pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item
     match sort {
         Sort::Graph => {}
         Sort::Name => shown.sort_by(|a, b| layers[a.0].name.cmp(&layers[b.0].name)),
-        Sort::Width => shown.sort_by(|a, b| widest(&layers[b.0]).total_cmp(&widest(&layers[a.0]))),
+        Sort::Measure(by) => {
+            let lowest_first = matches!(by, ColorBy::Cumulative | ColorBy::Local);
+            let key = |position: usize| match figures.get(position).copied().flatten() {
+                Some(figure) if lowest_first => figure,
+                Some(figure) => -figure,
+                None => f64::INFINITY,
+            };
+            shown.sort_by(|a, b| key(a.0).total_cmp(&key(b.0)));
+        }
     }
     let mut out = Vec::new();
     let mut current: Option<Group> = None;
@@ -105,10 +141,6 @@ pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item
         }
     }
     out
-}
-
-fn widest(layer: &LayerRow) -> f64 {
-    layer.parameters.iter().filter_map(|parameter| parameter.width).fold(-1.0, f64::max)
 }
 
 #[cfg(test)]
@@ -156,30 +188,35 @@ mod tests {
     #[test]
     fn scopes_group_neighbours() {
         let layers = network();
-        let shown = rows(&layers, "", Sort::Graph, &HashSet::new());
+        let shown = rows(&layers, "", Sort::Graph, &[], &HashSet::new());
         assert_eq!(text(&layers, &shown), ["stem", "block", "-block/conv", "-block/relu", "head/dense"]);
     }
 
     #[test]
     fn folding_hides_and_unfolding_shows() {
         let layers = network();
-        let scope = rows(&layers, "", Sort::Graph, &HashSet::new())[1].item.clone();
+        let scope = rows(&layers, "", Sort::Graph, &[], &HashSet::new())[1].item.clone();
         let folded = HashSet::from([scope, Item::Layer(0)]);
-        let shown = rows(&layers, "", Sort::Graph, &folded);
+        let shown = rows(&layers, "", Sort::Graph, &[], &folded);
         assert_eq!(text(&layers, &shown), ["stem", "-weight", "block", "head/dense"]);
     }
 
     #[test]
     fn a_filter_finds_parameters_and_opens_them() {
         let layers = network();
-        let shown = rows(&layers, "DENSE_W", Sort::Graph, &HashSet::new());
+        let shown = rows(&layers, "DENSE_W", Sort::Graph, &[], &HashSet::new());
         assert_eq!(text(&layers, &shown), ["head/dense", "-weight"]);
     }
 
     #[test]
-    fn the_widest_comes_first() {
+    fn the_most_conspicuous_comes_first() {
         let layers = network();
-        let shown = rows(&layers, "", Sort::Width, &HashSet::new());
-        assert_eq!(text(&layers, &shown), ["block/conv", "head/dense", "stem", "block/relu"]);
+        let order = |by, figures: &[Option<f64>]| {
+            text(&layers, &rows(&layers, "", Sort::Measure(by), figures, &HashSet::new()))
+        };
+        let figures = [Some(1.0), Some(3.0), None, Some(2.0)];
+        assert_eq!(order(ColorBy::WeightRange, &figures), ["block/conv", "head/dense", "stem", "block/relu"]);
+        assert_eq!(order(ColorBy::Cumulative, &figures), ["stem", "head/dense", "block/conv", "block/relu"]);
+        assert_eq!(order(ColorBy::Local, &[]), ["stem", "block/conv", "block/relu", "head/dense"], "nothing measured");
     }
 }
