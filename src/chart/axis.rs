@@ -1,5 +1,8 @@
 //! From data to pixels and back.
 
+/// Fewer ticks than this say nothing of an axis.
+const FEWEST_TICKS: usize = 3;
+
 /// How data is spread over pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
@@ -62,7 +65,8 @@ impl AxisMap {
         }
     }
 
-    /// Round positions for at most about `most` ticks, and their distance.
+    /// Round positions for at most about `most` ticks, and their distance; 0 where each has a distance of its own, as
+    /// decades have.
     pub fn ticks(&self, most: usize) -> (Vec<f64>, f64) {
         match self.scale {
             Scale::Linear => {
@@ -78,10 +82,26 @@ impl AxisMap {
                 let decades = usize::try_from(last - first + 1).unwrap_or(0);
                 let stride = decades.div_ceil(most.max(2)).max(1);
                 let ticks: Vec<f64> = (first..=last).step_by(stride).map(|power| 10f64.powi(power)).collect();
-                let step = ticks.first().copied().unwrap_or(1.0);
-                (ticks, step)
+                if ticks.len() < FEWEST_TICKS {
+                    return self.ticks_within_a_decade(most);
+                }
+                (ticks, 0.0)
             }
         }
+    }
+}
+
+impl AxisMap {
+    /// A log axis over less than two decades: 1, 2 and 5 times the powers of ten, and evenly spaced values where even
+    /// these are too few.
+    fn ticks_within_a_decade(&self, most: usize) -> (Vec<f64>, f64) {
+        let (first, last) = (self.lo.log10().floor() as i32, self.hi.log10().floor() as i32);
+        let multiples = (first..=last).flat_map(|power| [1.0, 2.0, 5.0].map(|multiple| multiple * 10f64.powi(power)));
+        let ticks: Vec<f64> = multiples.filter(|tick| (self.lo..=self.hi).contains(tick)).collect();
+        if ticks.len() < FEWEST_TICKS {
+            return AxisMap { scale: Scale::Linear, ..*self }.ticks(most);
+        }
+        (ticks, 0.0)
     }
 }
 
@@ -134,6 +154,10 @@ mod tests {
         let axis = AxisMap::new((0.5, 12_000.0), (100.0, 0.0), Scale::Log10);
         assert_eq!(axis.ticks(8).0, vec![1.0, 10.0, 100.0, 1000.0, 10_000.0]);
         assert_eq!(axis.ticks(3).0, vec![1.0, 100.0, 10_000.0]);
+        // Zoomed within few decades there are 2 and 5 between them, and round values within less than one.
+        let zoomed = |lo, hi| AxisMap::new((lo, hi), (100.0, 0.0), Scale::Log10).ticks(8).0;
+        assert_eq!(zoomed(40.0, 600.0), vec![50.0, 100.0, 200.0, 500.0]);
+        assert_eq!(zoomed(110.0, 160.0), vec![110.0, 120.0, 130.0, 140.0, 150.0, 160.0]);
         assert_eq!(axis.px(0.0), 100.0, "a count of zero stands on the base line");
     }
 

@@ -1,5 +1,7 @@
 //! Numbers as people read them: a real minus sign, thousands apart, no noise digits.
 
+use std::collections::BTreeSet;
+
 /// U+2212, which is as wide as a digit in tabular figures; the hyphen is not.
 pub const MINUS: char = '\u{2212}';
 
@@ -90,13 +92,41 @@ fn decimals_of(step: f64) -> usize {
 
 /// `text` cut to about `room_px` at `size_px`, in the middle, where names of layers differ least.
 pub fn ellipsize(text: &str, room_px: f64, size_px: f64) -> String {
+    cut(text, room_px, size_px, HALF)
+}
+
+/// Shares of what is kept that stand before the cut, in the order they are tried.
+const HEADS: [f64; 7] = [HALF, 0.65, 0.75, 0.35, 0.25, 0.9, 0.0];
+const HALF: f64 = 0.5;
+
+/// All of `texts` cut to about `room_px` at one place, so that as many of them as possible stay apart: the cut moves out of
+/// the middle where that is what tells them apart.
+pub fn ellipsize_all<'a>(texts: impl Iterator<Item = &'a str> + Clone, room_px: f64, size_px: f64) -> Vec<String> {
+    let at = |head: f64| texts.clone().map(|text| cut(text, room_px, size_px, head)).collect::<Vec<_>>();
+    let apart = |cut: &[String]| cut.iter().collect::<BTreeSet<_>>().len();
+    let most = texts.clone().collect::<BTreeSet<_>>().len();
+    let mut best = at(HALF);
+    for head in &HEADS[1..] {
+        if apart(&best) == most {
+            break;
+        }
+        let other = at(*head);
+        if apart(&other) > apart(&best) {
+            best = other;
+        }
+    }
+    best
+}
+
+/// `text` cut to about `room_px`, with the share `head` of what is kept before the cut.
+fn cut(text: &str, room_px: f64, size_px: f64, head: f64) -> String {
     if text_width_px(text, size_px) <= room_px {
         return text.to_owned();
     }
     let characters: Vec<char> = text.chars().collect();
     let keep = ((room_px / (size_px * AVERAGE_ADVANCE)) as usize).saturating_sub(1).min(characters.len());
-    let head = keep - keep / 2;
-    let tail = characters.len() - keep / 2;
+    let head = (keep as f64 * head).ceil() as usize;
+    let tail = characters.len() - (keep - head);
     characters[..head].iter().chain(std::iter::once(&'…')).chain(&characters[tail..]).collect()
 }
 
@@ -149,6 +179,18 @@ mod tests {
         assert!(short.contains('…') && short.starts_with("ave") && short.ends_with("ool"), "{short}");
         assert!(text_width_px(&short, 11.0) <= 96.0);
         assert_eq!(ellipsize("dense", 90.0, 11.0), "dense");
+        // What tells names apart is kept, wherever it stands.
+        let names: Vec<String> = ["1", "1_2", "2_1", "3_1", "12_1"]
+            .iter()
+            .flat_map(|number| {
+                ["mul_1 scale", "add_1 bias"].map(|own| format!("batch_normalization_{number}/batchnorm/{own}"))
+            })
+            .collect();
+        let short = ellipsize_all(names.iter().map(String::as_str), 215.0, 11.5);
+        assert_eq!(short.iter().collect::<BTreeSet<_>>().len(), names.len(), "{short:?}");
+        assert!(short.iter().all(|name| name.contains('…') && text_width_px(name, 11.5) <= 215.0), "{short:?}");
+        let kept = ellipsize_all(["a/conv", "b/conv"].into_iter(), 90.0, 11.0);
+        assert_eq!(kept, ["a/conv", "b/conv"]);
         assert_eq!(ellipsize("dense", 0.0, 11.0), "…");
     }
 }

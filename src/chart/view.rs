@@ -1,4 +1,4 @@
-//! What the user did to a chart: zoom, hidden series, log axis. It outlives the data, so a re-run keeps it.
+//! What the user did to a chart: zoom, hidden series, log axis, table. It outlives the data, so a re-run keeps it.
 
 use super::axis::AxisMap;
 use std::collections::BTreeSet;
@@ -28,6 +28,8 @@ pub struct View {
     pub hidden: BTreeSet<String>,
     /// How histograms share the picture.
     pub layout: HistogramLayout,
+    /// The table of the data instead of the picture.
+    pub as_table: bool,
 }
 
 /// The narrowest zoom, as a share of the full range: beyond it f64 positions and labels stop meaning anything.

@@ -43,12 +43,13 @@ pub fn App() -> impl IntoView {
             event.prevent_default();
             platform::focus_element("#stage");
         }>"Skip to the content"</a>
-        <div class="workbench" class:no-document=nothing class:playing=move || session.view.get() == View::Playground
+        <div class="workbench" class:no-document=nothing class:no-inspector=move || !session.view.get().has_inspector()
             class:show-layers=move || drawer.get() == Some(Drawer::Layers)
             class:show-inspector=move || drawer.get() == Some(Drawer::Inspector)>
             <Header drawer help />
             <Layers />
             <main class="stage" id="stage" tabindex="-1">
+                <h2 class="visually-hidden">{move || session.view.get().label()}</h2>
                 <Tabs />
                 <div class="view">
                     <Problems />

@@ -53,9 +53,10 @@ pub fn exact(value: f32) -> String {
     if value != 0.0 && !(1e-5..1e16).contains(&value.abs()) { format!("{value:e}") } else { value.to_string() }
 }
 
-/// "51.3 %".
+/// "51.3 %". What rounds to nothing has no sign.
 pub fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+    let text = format!("{:.1} %", share * 100.0);
+    if text == "-0.0 %" { "0.0 %".to_owned() } else { text }
 }
 
 /// "3 × 3 × 16 × 32"; "scalar" where there is no dim.
@@ -87,6 +88,11 @@ mod tests {
         assert_eq!(number(255.0), "255");
         assert_eq!(number(1e-9), "1.00000e-9");
         assert_eq!(number(f64::NAN), "NaN");
+    }
+
+    #[test]
+    fn what_rounds_to_nothing_has_no_sign() {
+        assert_eq!([percent(-0.000_2), percent(-0.0), percent(-0.001)], ["0.0 %", "0.0 %", "-0.1 %"]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn y_tick_count(height_px: f64) -> usize {
 fn label(tick: f64, step: f64, scale: Scale) -> String {
     match scale {
         Scale::Linear => format::tick(tick, step),
-        Scale::Log10 => format::tick(tick, tick),
+        Scale::Log10 => format::tick(tick, if step > 0.0 { step } else { tick }),
     }
 }
 

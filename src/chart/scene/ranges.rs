@@ -52,6 +52,7 @@ pub fn layout(ranges: &Ranges, viewport: &Viewport, theme: &Theme) -> Scene {
     };
     let widest = ranges.rows.iter().map(|row| format::text_width_px(&row.label, LABEL_SIZE_PX)).fold(0.0, f64::max);
     let label_room = widest.min(viewport.width_px * 0.36).min(220.0);
+    let labels = format::ellipsize_all(ranges.rows.iter().map(|row| row.label.as_str()), label_room, LABEL_SIZE_PX);
     let plot = Rect {
         x: label_room + 12.0,
         y: AXIS_PX,
@@ -85,7 +86,7 @@ pub fn layout(ranges: &Ranges, viewport: &Viewport, theme: &Theme) -> Scene {
         if area.contains(at(0.0, middle - 5.0)) && area.contains(at(0.0, middle + 5.0)) {
             bars.push(Shape::Text {
                 at: at(label_room + 4.0, middle),
-                text: format::ellipsize(&row.label, label_room, LABEL_SIZE_PX),
+                text: labels.get(index).cloned().unwrap_or_default(),
                 color: if selected { theme.ink } else { theme.ink2 },
                 size_px: LABEL_SIZE_PX,
                 strong: selected,

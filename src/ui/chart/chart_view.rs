@@ -12,7 +12,7 @@ use leptos::prelude::*;
 ///
 /// Hover reads values out; a drag zooms to its box (or selects a range, where `on_brush` is given and chosen, or with
 /// Shift); a double click, Escape and 0 reset; Ctrl and the wheel zoom; arrows, Home and End step; + and - zoom; Enter
-/// selects. Zoom, hidden series and the log axis survive new data, and with `view` given also the component itself.
+/// selects. Zoom, hidden series, the log axis and the table survive new data, and with `view` given also the component itself.
 #[component]
 pub fn ChartView(
     /// The numbers.
@@ -48,7 +48,6 @@ pub fn ChartView(
     let chart: Signal<Chart> = Memo::new(move |_| chart.get()).into();
     let theme = use_appearance().theme;
     let state = ChartState::new(chart, view, theme.into(), height_px, on_select, on_brush);
-    let as_table = RwSignal::new(false);
     let title = move || chart.with(|chart| chart.title.clone());
     let note = move || chart.with(|chart| chart.note.clone());
     let controls = children.map(|children| view! { <div class="chart-controls">{children()}</div> });
@@ -56,9 +55,9 @@ pub fn ChartView(
         {controls}
         <div class="chart-bar">
             <Legend state/>
-            <Tools state as_table/>
+            <Tools state/>
         </div>
-        <Show when=move || as_table.get() fallback=move || view! { <Surface state on_handle on_handle_end/> }>
+        <Show when=move || view.with(|view| view.as_table) fallback=move || view! { <Surface state on_handle on_handle_end/> }>
             <TableView state/>
         </Show>
     };

@@ -3,7 +3,9 @@
 use super::keys::{KeyAction, stepped};
 use crate::chart::scene::{Point, Rect, at, content_height_px, scene, scroll_to_row};
 use crate::chart::{Chart, Readout, Scene, Theme, View, Viewport, readout};
+use leptos::leptos_dom::helpers::{TimeoutHandle, set_timeout_with_handle};
 use leptos::prelude::*;
+use std::time::Duration;
 
 /// What a drag over the plot does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Drag {
 
 /// How far a press may wander and still be a click.
 const CLICK_PX: f64 = 4.0;
+/// How long a click on a zoomed chart waits for a second one: a double click shows everything again and chooses nothing.
+const DOUBLE_CLICK: Duration = Duration::from_millis(250);
 /// A step of the zoom keys and of a wheel notch.
 const ZOOM_STEP: f64 = 0.8;
 
@@ -63,6 +67,15 @@ pub struct ChartState {
     pub scene: Memo<Scene>,
     on_select: Option<Callback<usize>>,
     on_brush: Option<Callback<(f64, f64)>>,
+    /// A click that may become a double click.
+    waiting: StoredValue<Option<TimeoutHandle>>,
+}
+
+/// Takes back a click that waits.
+fn forget(waiting: StoredValue<Option<TimeoutHandle>>) {
+    if let Some(handle) = waiting.try_update_value(Option::take).flatten() {
+        handle.clear();
+    }
 }
 
 impl ChartState {
@@ -88,6 +101,9 @@ impl ChartState {
             scroll_px: scroll_px.get(),
             view: view.get(),
         };
+        let waiting = StoredValue::new(None::<TimeoutHandle>);
+        // A chart that goes takes its last click with it.
+        on_cleanup(move || forget(waiting));
         let scene = Memo::new(move |_| chart.with(|chart| scene(chart, &viewport(), &theme.get())));
         Self {
             chart,
@@ -103,6 +119,7 @@ impl ChartState {
             scene,
             on_select,
             on_brush,
+            waiting,
         }
     }
 
@@ -170,7 +187,7 @@ impl ChartState {
         let (dx, dy) = ((point.x - drag.from.x).abs(), (point.y - drag.from.y).abs());
         if dx < CLICK_PX && dy < CLICK_PX {
             self.point_at(point);
-            self.select_read();
+            self.select_clicked();
             return;
         }
         self.scene.with_untracked(|scene| {
@@ -187,6 +204,32 @@ impl ChartState {
                 }
             }
         });
+    }
+
+    /// A click selects at once, unless it can be the first half of a double click that resets the zoom.
+    fn select_clicked(&self) {
+        forget(self.waiting);
+        if self.on_select.is_none() || !self.view.with_untracked(View::is_zoomed) {
+            self.select_read();
+            return;
+        }
+        let state = *self;
+        let index = self.read.get_untracked();
+        let select = move || {
+            if let (Some(index), Some(on_select)) = (index, state.on_select) {
+                on_select.try_run(index);
+            }
+        };
+        match set_timeout_with_handle(select, DOUBLE_CLICK) {
+            Ok(handle) => self.waiting.set_value(Some(handle)),
+            Err(_) => self.select_read(),
+        }
+    }
+
+    /// A double click: everything is shown again, and nothing is selected.
+    pub fn double_click(&self) {
+        forget(self.waiting);
+        self.reset_zoom();
     }
 
     fn select_read(&self) {

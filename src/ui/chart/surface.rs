@@ -4,7 +4,7 @@ use super::appearance::use_appearance;
 use super::keys::key_action;
 use super::state::{ChartState, Drag, DragTool, inside};
 use crate::chart::paint::paint;
-use crate::chart::scene::{Rect, at, content_height_px};
+use crate::chart::scene::{Point, Rect, at, content_height_px};
 use crate::chart::view::BOX_THRESHOLD_PX;
 use crate::chart::{format, scene::HandleSpot};
 use crate::platform::canvas::{capture_pointer, position_in};
@@ -130,6 +130,7 @@ pub fn Surface(
     let handle_ids =
         move || state.scene.with(|scene| scene.handles.iter().map(|handle| handle.id.clone()).collect::<Vec<_>>());
     view! {
+        <div class="chart-frame">
         <div
             class="chart-stage"
             node_ref=stage
@@ -161,17 +162,19 @@ pub fn Surface(
                         }
                         on:pointerleave=on_pointer_leave
                         on:blur=move |_| state.read.set(None)
-                        on:dblclick=move |_| state.reset_zoom()
+                        on:dblclick=move |_| state.double_click()
                         on:wheel=on_wheel
                         on:keydown=on_key_down
                     ></div>
                     <For each=handle_ids key=|id| id.clone() let:id>
                         <Grip state id on_handle on_handle_end/>
                     </For>
-                    <Tip state/>
                 </div>
             </div>
             <div class="visually-hidden" aria-live="polite">{move || state.spoken.get()}</div>
+        </div>
+        // Beside the stage, which cuts what leaves it.
+        <Tip state/>
         </div>
     }
 }
@@ -206,6 +209,31 @@ fn Highlight(state: ChartState) -> impl IntoView {
     }
 }
 
+/// Between a mark and its tooltip.
+const TIP_GAP_PX: (f64, f64) = (14.0, 4.0);
+/// No wider than this, however much room there is.
+const WIDEST_TIP_PX: f64 = 320.0;
+
+/// Where the tooltip of a mark goes, as CSS: on the side with more room, under the mark in the upper half of the chart
+/// and over it in the lower one. A mark that is a row is not covered; one as tall as the plot is covered beside its anchor.
+fn tip_place(anchor: Point, area: &Rect, width_px: f64, height_px: f64) -> String {
+    let right = anchor.x < width_px / 2.0;
+    let below = anchor.y < height_px / 2.0;
+    let (gap_x, gap_y) = TIP_GAP_PX;
+    let room = if right { width_px - anchor.x } else { anchor.x } - gap_x - gap_y;
+    let is_row = area.height < height_px / 4.0;
+    let x = if right { anchor.x + gap_x } else { anchor.x - gap_x };
+    let y = match (below, is_row) {
+        (true, true) => area.bottom() + gap_y,
+        (true, false) => anchor.y + gap_y,
+        (false, true) => area.y - gap_y,
+        (false, false) => anchor.y - gap_y,
+    };
+    let (shift_x, shift_y) = (if right { "0" } else { "-100%" }, if below { "0" } else { "-100%" });
+    let most = room.clamp(0.0, WIDEST_TIP_PX);
+    format!("left:{x:.1}px;top:{y:.1}px;max-width:{most:.1}px;transform:translate({shift_x},{shift_y})")
+}
+
 /// The tooltip at the read mark.
 #[component]
 fn Tip(state: ChartState) -> impl IntoView {
@@ -215,18 +243,14 @@ fn Tip(state: ChartState) -> impl IntoView {
         }
         let words = state.readout()?;
         let index = state.read.get()?;
-        let (anchor, width) =
-            state.scene.with(|scene| Some((scene.marks.get(scene.mark_of(index)?)?.anchor, scene.width_px)))?;
-        let left = anchor.x < width / 2.0;
+        let style = state.scene.with(|scene| {
+            let mark = scene.marks.get(scene.mark_of(index)?)?;
+            Some(tip_place(mark.anchor, &mark.area, scene.width_px, scene.height_px))
+        })?;
         let rows = words.rows.into_iter().map(|row| {
             let swatch = row.role.map(|role| view! { <b class="swatch" style:background=role.css_variable()></b> });
             view! { <div class="chart-tip-row">{swatch}<span>{row.label}</span><span class="num">{row.value}</span></div> }
         });
-        let style = if left {
-            format!("left:{:.1}px;top:{:.1}px", anchor.x + 14.0, anchor.y + 4.0)
-        } else {
-            format!("right:{:.1}px;top:{:.1}px", width - anchor.x + 14.0, anchor.y + 4.0)
-        };
         Some(view! {
             <div class="chart-tip" style=style>
                 <div class="chart-tip-title">{words.title}</div>
@@ -316,5 +340,22 @@ fn Grip(
             on:keyup=move |_| let_go()
             on:blur=move |_| let_go()
         ></div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tooltip_stays_in_the_chart_and_off_its_row() {
+        let row = |y| Rect { x: 0.0, y, width: 600.0, height: 30.0 };
+        let place = |x, y| tip_place(at(x, y), &row(y), 600.0, 400.0);
+        assert_eq!(place(300.0, 40.0), "left:286.0px;top:74.0px;max-width:282.0px;transform:translate(-100%,0)");
+        assert_eq!(place(100.0, 370.0), "left:114.0px;top:366.0px;max-width:320.0px;transform:translate(0,-100%)");
+        // A bin as tall as the plot: at its anchor.
+        let bin = Rect { x: 90.0, y: 10.0, width: 20.0, height: 380.0 };
+        let words = tip_place(at(100.0, 300.0), &bin, 600.0, 400.0);
+        assert_eq!(words, "left:114.0px;top:296.0px;max-width:320.0px;transform:translate(0,-100%)");
     }
 }

@@ -7,7 +7,7 @@ use crate::platform::canvas::put_pixels;
 use leptos::html;
 use leptos::prelude::*;
 
-/// A grid of tiles. Every tile is a button, so that it can be reached by keys; the pixels are never smoothed.
+/// A grid of tiles, each an image with a name; the pixels are never smoothed.
 #[component]
 pub fn TilesView(
     /// The pictures.
@@ -16,38 +16,21 @@ pub fn TilesView(
     /// The colours, shared by all tiles.
     #[prop(into)]
     ramp: Signal<Ramp>,
-    /// The selected tile.
-    #[prop(optional, into)]
-    selected: Signal<Option<usize>>,
-    /// A tile was chosen, by its index.
-    #[prop(optional, into)]
-    on_select: Option<Callback<usize>>,
     /// The grid's accessible name.
     #[prop(into)]
     label: Signal<String>,
 ) -> impl IntoView {
-    let tile = move |(index, tile): (usize, Tile)| {
+    let tile = move |tile: Tile| {
         let name = tile.label.clone();
         view! {
-            <button
-                type="button"
-                class="tile"
-                aria-pressed=move || if selected.get() == Some(index) { "true" } else { "false" }
-                aria-label=name.clone()
-                title=name
-                on:click=move |_| {
-                    if let Some(on_select) = on_select {
-                        on_select.run(index);
-                    }
-                }
-            >
+            <span class="tile" role="img" aria-label=name.clone() title=name>
                 <TileCanvas tile ramp/>
-            </button>
+            </span>
         }
     };
     view! {
         <div class="tiles" role="group" aria-label=label>
-            {move || tiles.get().into_iter().enumerate().map(tile).collect_view()}
+            {move || tiles.get().into_iter().map(tile).collect_view()}
         </div>
     }
 }

@@ -51,8 +51,6 @@ pub fn Legend(
 pub fn Tools(
     /// The chart.
     state: ChartState,
-    /// Whether the table is shown instead of the picture.
-    as_table: RwSignal<bool>,
 ) -> impl IntoView {
     let pressed = |on: bool| if on { "true" } else { "false" };
     let allows_log = Memo::new(move |_| state.chart.with(Chart::allows_log_y));
@@ -111,8 +109,8 @@ pub fn Tools(
             <button
                 type="button"
                 class="small toggle"
-                aria-pressed=move || pressed(as_table.get())
-                on:click=move |_| as_table.update(|shown| *shown = !*shown)
+                aria-pressed=move || pressed(state.view.with(|view| view.as_table))
+                on:click=move |_| state.view.update(|view| view.as_table = !view.as_table)
             >"Table"</button>
             <ExportMenu state/>
         </div>

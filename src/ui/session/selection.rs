@@ -40,6 +40,12 @@ impl View {
         View::Graph,
     ];
 
+    /// Whether the inspector says something about what the view shows. The playground has its editor in that place; the
+    /// others are not about one layer.
+    pub fn has_inspector(self) -> bool {
+        !matches!(self, View::Playground | View::Quantize | View::Evaluate | View::Convert)
+    }
+
     /// The tab's label.
     pub fn label(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! What the last run left at the selected layer.
 
 use super::Dot;
+use super::playground::table::Name;
 use crate::chart::tiles::{Ramp, Tile};
 use crate::chart::{Axis, Chart, Histogram, Plot, Series};
 use crate::ui::chart::{ChartView, TilesView, kept_view};
@@ -133,7 +134,7 @@ fn Statistics(
         view! {
             <tr>
                 <th scope="row"><Dot model=variant.model />" "{name}</th>
-                <td class="value">{variant.value.clone()}</td>
+                <td class="value"><Name name=variant.value.clone() /></td>
                 <td>{variant.dtype.to_string()}</td>
                 <td>{format::shape(&variant.shape)}</td>
                 <td class="mono">{figure(stats.min)}</td>
@@ -145,7 +146,7 @@ fn Statistics(
         }
     };
     view! {
-        <div class="scroll-x" tabindex="0">
+        <div class="scroll-x figures-table" tabindex="0">
             <table class="data" aria-label="Activation statistics">
                 <thead><tr>
                     <th scope="col">"variant"</th><th scope="col">"value"</th><th scope="col">"dtype"</th><th scope="col">"shape"</th><th scope="col">"min"</th>

@@ -70,10 +70,10 @@ pub fn WeightDistribution() -> impl IntoView {
     });
     let drawn = Memo::new(move |_| chart.with(Option::is_some));
     view! {
-        <section class="card" aria-label="Weight distribution">
+        <section class="card charted" aria-label="Weight distribution">
             <header class="card-head">
                 <h3>"Weight distribution"{move || role().map(|role| view! { <span class="muted">" "{role}</span> })}</h3>
-                <small>{move || chart.with(|chart| chart.as_ref().map(|chart| chart.note.clone()))}</small>
+                <small>{move || chart.with(|chart| chart.as_ref().map(|chart| format!("{} · Shift and drag chooses a value range", chart.note)))}</small>
             </header>
             <div class="tools">
                 <Values shown />
@@ -105,11 +105,7 @@ fn chart(workspace: &Workspace, answer: &Distribution, role: &str) -> Chart {
     let layer = session_layer_name(workspace, answer.query.layer.row);
     Chart {
         title: format!("Weight distribution {layer} {role}"),
-        note: format!(
-            "{} values · {} bins · Shift and drag chooses a value range",
-            format::grouped(count as u64),
-            answer.query.bins
-        ),
+        note: format!("{} values · {} bins", format::grouped(count as u64), answer.query.bins),
         file_stem: format!("weight-distribution-{}-{role}", layer.replace(['/', ':'], "_")),
         plot: Plot::Histogram(Histogram {
             x: Axis::new(unit, ""),
@@ -227,7 +223,7 @@ fn Facts(
     };
     let (low, high) = answer.window;
     view! {
-        <div class="scroll-x" tabindex="0">
+        <div class="scroll-x figures-table" tabindex="0">
             <table class="data" aria-label="Weight statistics">
                 <thead><tr>
                     <th scope="col">"variant"</th><th scope="col">"dtype"</th><th scope="col">"shape"</th><th scope="col">"count"</th>

@@ -51,19 +51,49 @@ pub fn Header(
     };
     view! {
         <header class="top">
-            <h1 class="brand"><Brand />"Quantscope"</h1>
+            <h1 class="brand"><Brand /><span class="brand-name">"Quantscope"</span></h1>
             <ul class="chips" aria-label="Open models" tabindex="0" hidden=move || models().is_empty()>
                 <For each=models key=|model| model.id let:model><ModelChip model /></For>
             </ul>
             <OpenFiles />
             <div class="grow"></div>
             <div class="drawers">{pane(Drawer::Layers, "Layers")}{pane(Drawer::Inspector, "Inspector")}</div>
-            <InstallButton />
-            <ThemeSwitch />
-            <button type="button" class="ghost icon" aria-label="Keyboard shortcuts" on:click=move |_| help.set(true)>"?"</button>
-            <button type="button" disabled=move || models().is_empty() on:click=move |_| session.export_report()>"Export report"</button>
+            <More>
+                <InstallButton />
+                <ThemeSwitch />
+                <button type="button" class="ghost icon" aria-label="Keyboard shortcuts" on:click=move |_| help.set(true)>"?"</button>
+                <button type="button" disabled=move || models().is_empty() on:click=move |_| session.export_report()>"Export report"</button>
+            </More>
             <button type="button" class="primary" disabled=move || !can_run() on:click=move |_| session.run()>"Run"</button>
         </header>
+    }
+}
+
+/// What a narrow screen has behind a button, so that the header stays one line; elsewhere it stands in the header itself.
+#[component]
+fn More(
+    /// The buttons.
+    children: Children,
+) -> impl IntoView {
+    let open = RwSignal::new(false);
+    let close = move || {
+        if open.get_untracked() {
+            open.set(false);
+            // The focus goes with the pane otherwise.
+            platform::focus_element("#open-more");
+        }
+    };
+    let on_key = move |event: platform::KeyboardEvent| {
+        if event.key() == "Escape" {
+            close();
+        }
+    };
+    view! {
+        <div class="more" class:open=move || open.get() on:keydown=on_key>
+            <button type="button" class="ghost icon narrow-only" id="open-more" aria-label="More" aria-expanded=move || open.get().to_string()
+                aria-controls="more-items" on:click=move |_| open.update(|open| *open = !*open)>"⋯"</button>
+            <div class="more-items" id="more-items" on:click=move |_| close()>{children()}</div>
+        </div>
     }
 }
 

@@ -31,10 +31,12 @@ pub fn Overview() -> impl IntoView {
         <Show when=move || !sources().is_empty()>
             <section class="card" aria-label="Inputs">
                 <header class="card-head"><h3>"Inputs"</h3></header>
-                <table class="data">
+                <div class="scroll-x" tabindex="0">
+                <table class="data" aria-label="Open inputs">
                     <thead><tr><th scope="col">"name"</th><th scope="col">"items"</th><th scope="col">"shape"</th><th scope="col">"labels"</th><th></th></tr></thead>
                     <tbody>{move || sources().into_iter().map(|source| view! { <SourceLine source /> }).collect_view()}</tbody>
                 </table>
+                </div>
             </section>
         </Show>
     }

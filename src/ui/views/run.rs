@@ -72,7 +72,7 @@ fn InputPicker() -> impl IntoView {
         session.input.set(Some(InputChoice::Item { source: source.id, index }));
     };
     view! {
-        <div class="field">
+        <div class="field stacked">
             <label for="input-source">"source"</label>
             <select id="input-source" on:change=move |event| choose(event_target_value(&event))>
                 {move || sources().into_iter().map(|source| {

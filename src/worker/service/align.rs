@@ -198,6 +198,23 @@ fn parameter(models: &[OpenModel], role: &str, values: Vec<Option<String>>) -> P
     ParameterRow { role: role.to_owned(), shape: shape.unwrap_or_default(), values, quantized, width }
 }
 
+/// A dim as a title says it: a batch without a name of its own is N. (tf2onnx calls an unnamed dim `unk__` and a number.)
+fn title_dim((place, dim): (usize, &Dim)) -> String {
+    let invented = |name: &str| {
+        name.strip_prefix("unk__").is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    let unnamed = match dim {
+        Dim::Known(_) => false,
+        Dim::Symbol(name) => name.is_empty() || invented(name),
+        Dim::Unknown => true,
+    };
+    match (unnamed, place) {
+        (true, 0) => "N".to_owned(),
+        (true, _) => "?".to_owned(),
+        (false, _) => dim.to_string(),
+    }
+}
+
 /// Kernel, channels, stride and MACs of a layer, as far as they are known.
 fn detail(model: &OpenModel, layer: &Layer) -> String {
     let mut parts = Vec::new();
@@ -217,7 +234,7 @@ fn detail(model: &OpenModel, layer: &Layer) -> String {
         }
     }
     if let Some(shape) = model.facts.shape(&layer.output) {
-        parts.push(format!("→ {}", shape.iter().map(Dim::to_string).collect::<Vec<_>>().join("×")));
+        parts.push(format!("→ {}", shape.iter().enumerate().map(title_dim).collect::<Vec<_>>().join("×")));
     }
     if let Some(count) = macs(&model.document, &model.facts, layer.node).filter(|&count| count > 0) {
         parts.push(match count {
@@ -226,4 +243,17 @@ fn detail(model: &OpenModel, layer: &Layer) -> String {
         });
     }
     parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unnamed_batch_is_n() {
+        let shape = [Dim::Symbol("unk__169".into()), Dim::Known(32), Dim::Symbol("width".into()), Dim::Unknown];
+        let words: Vec<String> = shape.iter().enumerate().map(title_dim).collect();
+        assert_eq!(words, ["N", "32", "width", "?"]);
+        assert_eq!(title_dim((0, &Dim::Symbol("batch".into()))), "batch");
+    }
 }

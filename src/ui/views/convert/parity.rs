@@ -40,7 +40,10 @@ pub fn ParityCard() -> impl IntoView {
         <section class="card" aria-label="Parity">
             <header class="card-head"><h3>"Parity"</h3><small>"the weights of all open models side by side, whatever their formats, names and layouts"</small></header>
             <div class="actions"><button type="button" class="primary" on:click=move |_| session.compare_parity()>"Compare weights"</button></div>
-            <ul class="plain" role="status" aria-label="Parity result">{move || notes().into_iter().map(|note| view! { <li>{note}</li> }).collect_view()}</ul>
+            <div role="status" aria-label="Parity result">{move || {
+                let notes = notes();
+                (!notes.is_empty()).then(|| view! { <ul class="plain">{notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view()}</ul> })
+            }}</div>
             {move || shown.with(Option::is_some).then(|| view! {
                 <div class="parity"><DataTable label="Parity" columns=COLUMNS lines=Signal::derive(lines) empty="No model has a weight."
                     choose=Callback::new(move |row: String| open_layer(session, &row)) /></div>

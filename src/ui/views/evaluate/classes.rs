@@ -3,6 +3,7 @@
 use super::Shown;
 use crate::export::{Thresholds, percent_text};
 use crate::ui::views::Dot;
+use crate::ui::{roles, use_session};
 use leptos::prelude::*;
 
 /// A row per class, a column per model with the change from the baseline.
@@ -13,6 +14,7 @@ pub fn Classes(
     /// When a change is flagged.
     thresholds: RwSignal<Thresholds>,
 ) -> impl IntoView {
+    let session = use_session();
     let head = move || {
         shown.with(|shown| {
             let models = shown.iter().flat_map(|shown| &shown.state.models);
@@ -26,13 +28,18 @@ pub fn Classes(
         shown.with(|shown| {
             let evaluated = shown.as_ref().map(|shown| shown.evaluated.as_slice()).unwrap_or_default();
             let classes = evaluated.first().map(|first| first.evaluation.per_class.as_slice()).unwrap_or_default();
-            let cell = |at: usize, model: &crate::export::EvaluatedModel| {
+            // A bar has the colour that its model has everywhere.
+            let ids = shown.iter().flat_map(|shown| &shown.state.models).map(|own| own.model.id);
+            let colours: Vec<String> = session.workspace.with(|workspace| {
+                ids.map(|id| roles::role_of(workspace, id).css_variable()).collect()
+            });
+            let cell = |at: usize, model: &crate::export::EvaluatedModel, colour: &str| {
                 let class = model.evaluation.per_class.get(at)?;
                 let change = model.comparison.as_ref().and_then(|comparison| comparison.per_class.get(at)?.points);
                 let percent = class.fraction.percent().unwrap_or(0.0);
                 Some(view! {
                     <td class:flagged=change.is_some_and(|points| -points > most)>
-                        <span class="bar" aria-hidden="true"><u style:width=format!("{percent:.1}%")></u></span>
+                        <span class="bar" aria-hidden="true"><u style=format!("width:{percent:.1}%;background:{colour}")></u></span>
                         <span class="mono">{format!(" {} ", percent_text(&class.fraction))}</span>
                         <small>{format!("{} of {}", class.fraction.correct, class.fraction.total)}</small>
                         {change.map(|points| view! { <b class="mono">{format!(" {points:+.2}")}</b> })}
@@ -43,7 +50,7 @@ pub fn Classes(
                 .iter()
                 .enumerate()
                 .map(|(at, class)| view! {
-                    <tr><th scope="row">{class.class_name.clone()}</th>{evaluated.iter().map(|model| cell(at, model)).collect_view()}</tr>
+                    <tr><th scope="row">{class.class_name.clone()}</th>{evaluated.iter().zip(&colours).map(|(model, colour)| cell(at, model, colour)).collect_view()}</tr>
                 })
                 .collect_view()
         })

@@ -6,6 +6,15 @@ use leptos::prelude::*;
 /// Most classes that a matrix is drawn for.
 const MOST_CLASSES: usize = 64;
 
+/// How much of the judgement's colour a cell takes, in %: the least where there is anything, and what a whole row adds.
+/// Text stands on it, so it stays light on light and dark on dark.
+const STRENGTH: (f64, f64) = (8.0, 26.0);
+
+/// The strength of a cell that holds `share` of its row.
+fn strength(share: f64) -> f64 {
+    STRENGTH.0 + STRENGTH.1 * share.clamp(0.0, 1.0).sqrt()
+}
+
 /// The confusion matrix of one model, or its difference from the baseline's.
 #[component]
 pub fn Confusion(
@@ -38,11 +47,10 @@ pub fn Confusion(
             let rows = classes.iter().zip(values.chunks(classes.len().max(1))).enumerate().map(|(row, (class, cells))| {
                 let total = class.fraction.total.max(1) as f64;
                 let cells = cells.iter().enumerate().map(|(column, &count)| {
-                    let share = (count.unsigned_abs() as f64 / total).min(1.0);
                     // More on the diagonal is good, more beside it is bad; a difference is read the same way.
                     let good = (row == column) == (count >= 0);
                     let ink = if good { "var(--good)" } else { "var(--bad)" };
-                    let strength = if count == 0 { 0.0 } else { 12.0 + 70.0 * share.sqrt() };
+                    let strength = if count == 0 { 0.0 } else { strength(count.unsigned_abs() as f64 / total) };
                     let text = match (differs, count) {
                         (true, 0) => String::new(),
                         (true, count) => format!("{count:+}"),
@@ -74,5 +82,32 @@ pub fn Confusion(
             </div>
             {matrix}
         </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::Color;
+
+    /// The value of a token in the block that begins with `selector`.
+    fn token(selector: &str, name: &str) -> Color {
+        let tokens = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/style/tokens.css"));
+        let block = &tokens[tokens.find(selector).unwrap()..];
+        let at = block.find(&format!("--{name}:")).unwrap() + name.len() + 3;
+        Color::parse(block[at..].split(';').next().unwrap().trim()).unwrap()
+    }
+
+    #[test]
+    fn counts_can_be_read_on_every_cell() {
+        for theme in [":root {", "[data-theme=\"dark\"] {"] {
+            let (panel, ink) = (token(theme, "panel"), token(theme, "ink"));
+            for judgement in ["good", "bad"] {
+                for share in 0..=10 {
+                    let fill = panel.mix(token(theme, judgement), strength(f64::from(share) / 10.0) / 100.0);
+                    assert!(ink.contrast(fill) >= 4.5, "{theme} {judgement} {share}: {}", ink.contrast(fill));
+                }
+            }
+        }
     }
 }

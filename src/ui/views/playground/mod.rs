@@ -64,8 +64,8 @@ pub fn PlaygroundView() -> impl IntoView {
                     <div class="play-side">
                         <Editor />
                         <Later><ErrorSources /></Later>
-                        <Later><Findings /></Later>
                         <Later><TakeHome /></Later>
+                        <Later><Findings /></Later>
                     </div>
                     <div class="play-more">
                         <ScopeBar />

@@ -1,7 +1,7 @@
 //! A target, and the search for the best model under it.
 
 use crate::chart::{Axis, Chart, Direction, Plot, Role, Scatter, ScatterGroup, ScatterPoint};
-use crate::ui::chart::ChartView;
+use crate::ui::chart::{ChartView, kept_view};
 use crate::ui::session::autopilot::{Flight, Wish};
 use crate::ui::session::quantize::Form;
 use crate::ui::use_session;
@@ -19,13 +19,15 @@ pub fn Autopilot() -> impl IntoView {
     let flight = session.autopilot;
     let report = Memo::new(move |_| flight.with(|flight| flight.as_ref().and_then(|flight| flight.report.clone())));
     let chart = Signal::derive(move || report.with(|report| report.as_ref().map_or_else(Chart::empty, chart)));
+    let view =
+        kept_view("autopilot", move || report.with(|report| report.as_ref().map(|report| report.measured_on.clone())));
     view! {
         <section class="card" aria-label="Autopilot">
             <header class="card-head"><h3>"Autopilot"</h3><small>"the best model under a target, searched in a worker of its own"</small></header>
             <Target />
             {move || flight.with(|flight| flight.as_ref().filter(|flight| flight.running).map(underway))}
             {move || report.with(Option::is_some).then(|| view! {
-                <ChartView chart bare=true height_px=280.0 />
+                <ChartView chart view bare=true height_px=280.0 />
             })}
             {move || flight.with(|flight| flight.as_ref().and_then(chosen)).map(|lines| view! {
                 <div class="outcome" role="status" aria-label="Chosen model">
@@ -223,7 +225,7 @@ fn candidates(report: &AutopilotReport) -> impl IntoView + use<> {
     );
     view! {
         <p class="hint">{float}</p>
-        <div class="listed"><table class="data" aria-label="Candidates">
+        <div class="listed" tabindex="0" role="group" aria-label="Candidates, scrolled sideways"><table class="data" aria-label="Candidates">
             <thead><tr>{heads.into_iter().map(|head| view! { <th scope="col">{head}</th> }).collect_view()}</tr></thead>
             <tbody>{rows}</tbody>
         </table></div>

@@ -3,7 +3,7 @@
 use crate::analysis::wilson_95;
 use crate::chart::{Axis, Chart, Direction, Heatmap, Plot, Role, Series};
 use crate::export::{BitWidthsCellReport, BitWidthsReport};
-use crate::ui::chart::ChartView;
+use crate::ui::chart::{ChartView, kept_view};
 use crate::ui::session::bit_widths::{BitWidthsForm, Grid};
 use crate::ui::session::quantize::Form;
 use crate::ui::use_session;
@@ -34,6 +34,9 @@ pub fn BitWidths() -> impl IntoView {
         !chosen || session.job.with(Option::is_some)
     };
     let shown = Signal::derive(move || grid.with(|grid| grid.as_ref().map_or_else(Chart::empty, chart)));
+    let view = kept_view("bit widths", move || {
+        grid.with(|grid| grid.as_ref().map(|grid| format!("{} {}", grid.model.name, grid.source.name)))
+    });
     let save = move |_| {
         if let Some(grid) = grid.get_untracked() {
             session.save_text("bit-widths.json", "application/json", &report(&grid).json());
@@ -50,7 +53,7 @@ pub fn BitWidths() -> impl IntoView {
             </div>
             {move || grid.with(Option::is_some).then(|| view! {
                 <p role="status" aria-label="Bit widths so far">{move || grid.with(|grid| grid.as_ref().map(words))}</p>
-                <ChartView chart=shown height_px=HEIGHT_PX bare=true />
+                <ChartView chart=shown view height_px=HEIGHT_PX bare=true />
                 <p class="hint">{move || grid.with(|grid| grid.as_ref().map(about))}</p>
             })}
         </section>
@@ -89,6 +92,8 @@ fn Controls() -> impl IntoView {
             form.with(|form| form.model_in(workspace).is_some_and(|model| form.rounds_mat_mul(&model)))
         })
     };
+    // A memo: another change of the form must not make these fields anew while somebody types in them.
+    let calibrates = Memo::new(move |_| form.with(BitWidthsForm::calibrates));
     let count = |value: Option<f64>| value.filter(|value| *value >= 1.0).map(|value| value as usize);
     let set_images = move |value: Option<f64>| form.update(|form| form.images = count(value));
     let set_calibration_images =
@@ -109,7 +114,7 @@ fn Controls() -> impl IntoView {
             <Check label="Bias correction" value=Signal::derive(move || form.with(|form| form.correction)) choose=move |on: bool| form.update(|form| form.correction = on) />
             <Check label="MatMul weights" value=Signal::derive(mat_mul) choose=move |on: bool| form.update(|form| form.mat_mul = Some(on)) />
         </div>
-        {move || form.with(BitWidthsForm::calibrates).then(|| view! {
+        {move || calibrates.get().then(|| view! {
             <div class="tools form">
                 <Choice label="Calibration data" choices=calibrations value=look(|form, workspace| form.calibration_in(workspace).map(|source| source.id))
                     choose=move |id: String| form.update(|form| form.calibration = id.parse().ok()) />
