@@ -270,7 +270,7 @@ impl Session {
         });
     }
 
-    pub(super) fn subject(self) -> Subject {
+    pub(in crate::ui::session) fn subject(self) -> Subject {
         untrack(|| self.playground.subject(self.run_revision.get()))
     }
 
