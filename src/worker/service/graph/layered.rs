@@ -146,9 +146,9 @@ fn ranks(count: usize, links: &[(usize, usize)]) -> Vec<usize> {
     }
     let mut rank = vec![0usize; count];
     let mut loose = vec![false; count];
-    for node in 1..count {
-        rank[node] = makers[node].iter().map(|&maker| rank[maker] + 1).max().unwrap_or(0);
-        loose[node] = makers[node].iter().all(|&maker| loose[maker]);
+    for (node, makers) in makers.iter().enumerate().skip(1) {
+        rank[node] = makers.iter().map(|&maker| rank[maker] + 1).max().unwrap_or(0);
+        loose[node] = makers.iter().all(|&maker| loose[maker]);
     }
     // From the end, so that what leads to a loose box alone follows it down.
     for node in (0..count).rev().filter(|&node| loose[node]) {
