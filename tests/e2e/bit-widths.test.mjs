@@ -76,3 +76,13 @@ browserTest("dynamic cells, and a stop that keeps what there is", async ({ page,
   assert.ok(Date.now() - began < 2_000, `${Date.now() - began} ms`);
   assert.ok(await region.locator("canvas").count());
 }, { timeout: 240_000 });
+
+browserTest("a number that is typed stays when the next field is gone to", async ({ page, app }) => {
+  const region = await openGrid(page, app);
+  await region.getByRole("combobox", { name: "Ranges" }).selectOption("calibrated");
+  const [images, calibration] = ["Images", "Calibration images"].map((name) => region.getByRole("spinbutton", { name, exact: true }));
+  await images.fill("30");
+  await calibration.fill("20");
+  await images.focus();
+  assert.deepEqual([await images.inputValue(), await calibration.inputValue()], ["30", "20"]);
+});

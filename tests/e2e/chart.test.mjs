@@ -260,3 +260,57 @@ browserTest("a click on a row of the weight ranges opens its layer; the zoom the
   await chart.tool("Reset zoom").waitFor();
   assert.match(page.url(), /layer=/);
 });
+
+browserTest("a double click on zoomed weight ranges shows everything again and opens no layer", async ({ page, app }) => {
+  await trySample(page, app);
+  await settled(page);
+  const chart = chartOf(app.weightRanges);
+  await drag(page, chart.surface, [0.5, 0.2], [0.8, 0.25]);
+  await chart.tool("Reset zoom").waitFor();
+  const box = await chart.surface.boundingBox();
+  await page.mouse.dblclick(box.x + box.width * 0.6, box.y + box.height * 0.4);
+  await chart.tool("Reset zoom").waitFor({ state: "detached" });
+  // Longer than a click waits for a second one.
+  await page.waitForTimeout(500);
+  assert.equal(await page.getByRole("tab", { selected: true }).innerText(), "Overview");
+  // A single click on a zoomed chart still chooses its row.
+  await drag(page, chart.surface, [0.5, 0.2], [0.8, 0.25]);
+  await chart.tool("Reset zoom").waitFor();
+  await page.mouse.click(box.x + box.width * 0.6, box.y + box.height * 0.4);
+  await page.getByRole("tab", { name: "Layer", selected: true }).waitFor();
+});
+
+browserTest("a read-out is whole, and beside the row that it reads", async ({ page, app }) => {
+  await trySample(page, app);
+  await settled(page);
+  const chart = chartOf(app.weightRanges);
+  for (const y of [0.15, 0.5, 0.97]) {
+    await point(page, chart.surface, 0.5, y);
+    await chart.tip.waitFor();
+    const { tip, mark, cut } = await app.weightRanges.evaluate((region) => {
+      const rect = (element) => element.getBoundingClientRect().toJSON();
+      const tip = region.querySelector(".chart-tip");
+      // What is on top in the middle of each edge: the read-out itself, or else something cuts it. It takes no pointer.
+      tip.style.pointerEvents = "auto";
+      const { left, right, top, bottom } = tip.getBoundingClientRect();
+      const spots = [[left + right, 2 * top + 4], [left + right, 2 * bottom - 4]].map(([x, y]) => document.elementFromPoint(x / 2, y / 2));
+      tip.style.pointerEvents = "";
+      return { tip: rect(tip), mark: rect(region.querySelector(".chart-read")), cut: spots.some((spot) => !spot || !tip.contains(spot)) };
+    });
+    assert.ok(!cut, `${y}: the read-out is cut: ${JSON.stringify(tip)}`);
+    assert.ok(tip.bottom <= mark.top + 1 || tip.top >= mark.bottom - 1, `${y}: it covers its row: ${JSON.stringify({ tip, mark })}`);
+  }
+});
+
+browserTest("the table stays when another tab was looked at, and a file says nothing of the page's gestures", async ({ page, app }) => {
+  const chart = await weights(page, app);
+  await chart.tool("Export chart").click();
+  const svg = await download(page, () => app.weightDistribution.getByRole("button", { name: "SVG drawing" }).click());
+  assert.doesNotMatch(svg.bytes.toString("utf8"), /drag/);
+  await chart.tool("Table").click();
+  await page.getByRole("tab", { name: "Overview" }).click();
+  await app.weightRanges.locator("canvas").first().waitFor();
+  await page.getByRole("tab", { name: "Layer" }).click();
+  await app.weightDistribution.getByRole("group", { name: /as a table/ }).waitFor();
+  assert.equal(await chart.tool("Table").getAttribute("aria-pressed"), "true");
+});

@@ -74,29 +74,97 @@ test("the application itself is small", (t) => {
   assert.ok(bytes < APP_BYTES, `${bytes} bytes`);
 });
 
-for (const colorScheme of ["light", "dark"]) {
-  browserTest(`axe finds nothing serious on any view, ${colorScheme}`, async ({ page, app }) => {
+/** The same at every screenful of the view: axe judges the contrast of what is in sight. */
+async function violationsAll(page) {
+  const found = new Set(await violations(page));
+  for (let more = true; more; ) {
+    more = await page.evaluate(() => {
+      const view = document.querySelector(".view");
+      const before = view.scrollTop;
+      view.scrollTop += view.clientHeight * 0.9;
+      return view.scrollTop > before + 4;
+    });
+    if (more) for (const line of await violations(page)) found.add(line);
+  }
+  await page.evaluate(() => (document.querySelector(".view").scrollTop = 0));
+  return [...found];
+}
+
+const screens = { desk: {}, phone: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } };
+for (const [screen, size] of Object.entries(screens)) for (const colorScheme of ["light", "dark"]) {
+  browserTest(`axe finds nothing serious on any view, ${screen}, ${colorScheme}`, async ({ page, app }) => {
+    const region = (name) => page.getByRole("region", { name, exact: true });
     assert.deepEqual(await violations(page), [], "empty page");
     await trySample(page, app);
-    assert.deepEqual(await violations(page), [], "overview");
+    assert.deepEqual(await violationsAll(page), [], "overview");
+    if (screen === "phone") {
+      await page.getByRole("button", { name: "Layers", exact: true }).click();
+      await app.layers.waitFor();
+      assert.deepEqual(await violations(page), [], "drawer");
+    }
     await chooseConvolution(app);
-    await app.weightDistribution.locator("canvas").first().waitFor();
-    assert.deepEqual(await violations(page), [], "layer");
+    assert.deepEqual(await violationsAll(page), [], "layer");
     await page.getByRole("tab", { name: "Run" }).click();
     await app.predictions.waitFor();
-    assert.deepEqual(await violations(page), [], "run");
+    assert.deepEqual(await violationsAll(page), [], "run");
     await page.getByRole("tab", { name: "Playground" }).click();
-    await page.getByRole("region", { name: "Quantization editor" }).waitFor();
-    assert.deepEqual(await violations(page), [], "playground");
+    await region("Quantization editor").waitFor();
+    assert.deepEqual(await violationsAll(page), [], "playground");
+    await page.getByRole("tab", { name: "Quantize" }).click();
+    await region("Autopilot").waitFor();
+    assert.deepEqual(await violationsAll(page), [], "quantize");
     await page.getByRole("tab", { name: "Evaluate" }).click();
     await page.getByRole("spinbutton", { name: "Number of images" }).fill("60");
-    await page.getByRole("region", { name: "Evaluate", exact: true }).getByRole("button", { name: "Evaluate", exact: true }).click();
+    await region("Evaluate").getByRole("button", { name: "Evaluate", exact: true }).click();
     await page.getByRole("status", { name: "Evaluation progress" }).filter({ hasText: "60 images each" }).waitFor({ timeout: 60_000 });
-    assert.deepEqual(await violations(page), [], "evaluate");
+    assert.deepEqual(await violationsAll(page), [], "evaluate");
+    await page.getByRole("tab", { name: "Convert" }).click();
+    await region("Parity").getByRole("button", { name: "Compare weights" }).click();
+    await region("Parity").getByRole("table").waitFor({ timeout: 60_000 });
+    assert.deepEqual(await violationsAll(page), [], "convert");
+    await page.getByRole("tab", { name: "Graph" }).click();
+    assert.deepEqual(await violationsAll(page), [], "graph");
+    if (screen === "phone") await page.getByRole("button", { name: "More" }).click();
     await page.getByRole("button", { name: "Keyboard shortcuts" }).click();
+    await page.getByRole("dialog").waitFor();
     assert.deepEqual(await violations(page), [], "shortcuts");
-  }, { colorScheme });
+  }, { ...size, colorScheme, timeout: 240_000 });
 }
+
+browserTest("no figure is cut on a desk, and bars have the colours of their models", async ({ page, app }) => {
+  const cut = (name) => page.getByRole("table", { name, exact: true }).evaluate((table) => table.parentElement.scrollWidth - table.parentElement.clientWidth);
+  await trySample(page, app);
+  await chooseConvolution(app);
+  await settled(page);
+  assert.deepEqual([await cut("Weight statistics"), await cut("Activation statistics")], [0, 0]);
+  assert.doesNotMatch(await page.locator(".title .sub").first().innerText(), /unk__/);
+  await page.getByRole("tab", { name: "Run" }).click();
+  const item = page.getByRole("spinbutton", { name: "item" });
+  assert.ok((await item.boundingBox()).width >= 56, "a number of four digits can be read");
+  await page.getByRole("tab", { name: "Playground" }).click();
+  await page.getByRole("table", { name: "Logits", exact: true }).waitFor();
+  await page.getByRole("region", { name: "Findings" }).getByRole("listitem").first().waitFor();
+  await settled(page);
+  assert.equal(await cut("Logits"), 0);
+  // A finding stays in its card, its names too, and taking home stands before the list of them.
+  const findings = page.getByRole("region", { name: "Findings" });
+  const leaving = await findings.evaluate((region) => {
+    const right = region.getBoundingClientRect().right;
+    const high = [...region.querySelectorAll(".finding")].filter((card) => card.getBoundingClientRect().height > 400);
+    return [...region.querySelectorAll("dt, dd, button")].filter((part) => part.getBoundingClientRect().right > right).map((part) => part.innerText).concat(high.map((card) => card.innerText));
+  });
+  assert.deepEqual(leaving, []);
+  assert.ok((await page.getByRole("region", { name: "Take it home" }).boundingBox()).y < (await findings.boundingBox()).y);
+  await page.getByRole("tab", { name: "Evaluate" }).click();
+  assert.equal(await page.getByRole("complementary", { name: "Inspector" }).isVisible(), false);
+  await page.getByRole("spinbutton", { name: "Number of images" }).fill("60");
+  await page.getByRole("region", { name: "Evaluate", exact: true }).getByRole("button", { name: "Evaluate", exact: true }).click();
+  await page.getByRole("status", { name: "Evaluation progress" }).filter({ hasText: "60 images each" }).waitFor({ timeout: 60_000 });
+  assert.equal(await cut("Accuracy"), 0);
+  const bars = await page.getByRole("table", { name: "Accuracy per class" }).evaluate((table) =>
+    [...table.querySelectorAll("tbody tr:first-child .bar u")].map((bar) => getComputedStyle(bar).backgroundColor));
+  assert.equal(new Set(bars).size, 3, bars.join(" "));
+}, { viewport: { width: 1440, height: 900 } });
 
 browserTest("the page is steered by keys", async ({ page, app }) => {
   await trySample(page, app);

@@ -14,6 +14,8 @@ const troubles = (page) =>
     const found = [];
     const width = document.documentElement.scrollWidth;
     if (width > innerWidth) found.push(`the page is ${width} px wide, the screen ${innerWidth}`);
+    const view = document.querySelector(".view");
+    if (view.scrollWidth > view.clientWidth) found.push(`the view is ${view.scrollWidth} px wide, its room ${view.clientWidth}`);
     for (const element of document.querySelectorAll("button, select, [role=tab], [role=treeitem], summary, input")) {
       const style = getComputedStyle(element);
       const { width, height } = element.getBoundingClientRect();
@@ -51,6 +53,15 @@ browserTest("the first minute works by touch", async ({ page, app }) => {
   await settled(page);
   assert.match(page.url(), /layer=/);
   assert.deepEqual(await troubles(page), [], "layer");
+  // The header leaves the screen to the chart, which is seen without scrolling.
+  const [header, canvas] = await page.evaluate(() => ["header.top", "canvas.chart-canvas"].map((selector) => document.querySelector(selector).getBoundingClientRect()));
+  assert.ok(header.height < 110, `the header is ${header.height} px high`);
+  assert.ok(canvas.bottom <= 844, `the first chart ends at ${canvas.bottom} px`);
+  await page.getByRole("button", { name: "More" }).tap();
+  await app.exportReport.waitFor();
+  assert.deepEqual(await troubles(page), [], "more");
+  await page.getByRole("button", { name: "More" }).tap();
+  await app.exportReport.waitFor({ state: "hidden" });
 
   // A tap on a chart reads a value out.
   const surface = app.weightDistribution.getByRole("application");
@@ -75,4 +86,20 @@ browserTest("the first minute works by touch", async ({ page, app }) => {
   await app.quantizationParameters.waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("complementary", { name: "Inspector" }).waitFor({ state: "hidden" });
+}, phone);
+
+browserTest("every view fits a phone", async ({ page, app }) => {
+  await page.getByRole("button", { name: "Try the sample" }).tap();
+  await page.getByRole("table", { name: "Model card street-digits-uint8" }).waitFor({ timeout: 60_000 });
+  for (const name of ["Playground", "Quantize", "Evaluate", "Convert"]) {
+    await page.getByRole("tab", { name }).tap();
+    if (name === "Playground") await page.getByRole("region", { name: "Findings" }).getByRole("listitem").first().waitFor();
+    await settled(page);
+    assert.deepEqual(await troubles(page), [], name);
+  }
+  // The search in the drawer is a line, not a column.
+  await page.getByRole("tab", { name: "Overview" }).tap();
+  await page.getByRole("button", { name: "Layers", exact: true }).tap();
+  await app.layers.waitFor();
+  assert.ok((await page.locator(".layers > .search").boundingBox()).height < 60);
 }, phone);
