@@ -39,8 +39,8 @@ pub struct Fault {
     pub evidence: Vec<(String, String)>,
     /// `tensor` of the row it is about.
     pub tensor: String,
-    /// What the fix does, and its edits.
-    pub fix: Option<(String, Vec<Edit>)>,
+    /// What the fix does, and its edits. There is always one to try: it is kept only where it measures better.
+    pub fix: (String, Vec<Edit>),
 }
 
 fn evidence(pairs: &[(&str, String)]) -> Vec<(String, String)> {
@@ -130,7 +130,7 @@ fn outlier_channel(row: &Row) -> Option<Fault> {
             ("bits the middle channel loses", format!("{:.1}", ratio.log2())),
         ]),
         tensor: row.tensor.clone(),
-        fix: Some(("Give every channel its own scale".to_owned(), vec![row.edit(Change::PerChannel(true))])),
+        fix: ("Give every channel its own scale".to_owned(), vec![row.edit(Change::PerChannel(true))]),
     })
 }
 
@@ -147,10 +147,10 @@ fn one_sided(measured: &Measured<'_>) -> Option<Fault> {
             ("codes reach", format!("{} to {}", figure(low.into()), figure(high.into()))),
         ]),
         tensor: row.tensor.clone(),
-        fix: Some((
+        fix: (
             "Move the zero point to the end of the codes".to_owned(),
             vec![row.edit(Change::Grid(one_sided_grid(&row.grid, (least, most))))],
-        )),
+        ),
     })
 }
 
@@ -170,7 +170,7 @@ fn empty_range(measured: &Measured<'_>) -> Option<Fault> {
             ("used", percent(used)),
         ]),
         tensor: row.tensor.clone(),
-        fix: Some(("Narrow the range to the values".to_owned(), vec![row.to_range((least, most))])),
+        fix: ("Narrow the range to the values".to_owned(), vec![row.to_range((least, most))]),
     })
 }
 
@@ -188,7 +188,7 @@ fn clips(measured: &Measured<'_>) -> Option<Fault> {
             ("share of its rounding error", percent(part.share_of_error)),
         ]),
         tensor: row.tensor.clone(),
-        fix: Some(("Widen the range to the values".to_owned(), vec![row.to_range((least, most))])),
+        fix: ("Widen the range to the values".to_owned(), vec![row.to_range((least, most))]),
     })
 }
 
@@ -209,7 +209,7 @@ fn swallowed_bias(measured: &Measured<'_>) -> Option<Fault> {
             ("scale made of", made_of),
         ]),
         tensor: row.tensor.clone(),
-        fix: Some(("Keep this bias in float".to_owned(), vec![row.edit(Change::Enabled(false))])),
+        fix: ("Keep this bias in float".to_owned(), vec![row.edit(Change::Enabled(false))]),
     })
 }
 
@@ -219,23 +219,41 @@ pub fn mismatched_branches(node: &str, branches: &[&Row], values: &[f32]) -> Opt
     let ratio = scale_ratio(&scales).filter(|&ratio| ratio >= BRANCH_RATIO)?;
     let scale = |row: &Row| row.grid.params.scale.first().copied().unwrap_or(0.0);
     let coarse = branches.iter().max_by(|a, b| scale(a).total_cmp(&scale(b)))?;
+    let fine = branches.iter().min_by(|a, b| scale(a).total_cmp(&scale(b)))?;
     let mut shown: Vec<(String, String)> =
         branches.iter().map(|row| (row.tensor.clone(), format!("scale {}", figure(scale(row).into())))).collect();
     shown.push(("ratio".to_owned(), format!("{ratio:.2}")));
-    let range = least_error_range(values, coarse);
+    let fix = match least_error_range(values, coarse) {
+        Some(range) => {
+            let bounds = (figure(range.0.into()), figure(range.1.into()));
+            let words = format!("Give the coarser branch the range of least error, {} to {}", bounds.0, bounds.1);
+            (words, coarse.to_range(range))
+        }
+        None => finer_steps(coarse, fine),
+    };
     Some(Fault {
         title: format!("Branches join at {node} with scales {ratio:.1} times apart"),
         evidence: shown,
         tensor: coarse.tensor.clone(),
-        fix: range.map(|range| {
-            let words = format!(
-                "Give the coarser branch the range of least error, {} to {}",
-                figure(range.0.into()),
-                figure(range.1.into())
-            );
-            (words, vec![coarse.to_range(range)])
-        }),
+        fix: (fix.0, vec![fix.1]),
     })
+}
+
+/// The bits of an activation that is too coarse at fewer.
+const MORE_BITS: u8 = 16;
+
+/// Finer steps for the coarser branch where no narrower range makes its error less: 16 bits over the same range, and
+/// where it has them the finer branch's own codes.
+fn finer_steps(coarse: &Row, fine: &Row) -> (String, Edit) {
+    if coarse.grid.bits >= MORE_BITS {
+        return (
+            "Round the coarser branch to the finer one's codes".to_owned(),
+            coarse.edit(Change::Grid(fine.grid.clone())),
+        );
+    }
+    let (signed, narrow_range) = (coarse.grid.signed(), coarse.grid.narrow_range);
+    let codes = Change::Codes { bits: MORE_BITS, signed, narrow_range };
+    (format!("Give the coarser branch {MORE_BITS} bits"), coarse.edit(codes))
 }
 
 /// A value that is rounded, only moved, and rounded again to another grid.
@@ -252,10 +270,7 @@ pub fn quantized_twice(first: &Row, second: &Row) -> Option<Fault> {
         title: "The same values are quantized twice".to_owned(),
         evidence: vec![(first.tensor.clone(), told(a)), (second.tensor.clone(), told(b))],
         tensor: second.tensor.clone(),
-        fix: Some((
-            "Round the second time to the codes of the first".to_owned(),
-            vec![second.edit(Change::Grid(a.clone()))],
-        )),
+        fix: ("Round the second time to the codes of the first".to_owned(), vec![second.edit(Change::Grid(a.clone()))]),
     })
 }
 
@@ -357,6 +372,24 @@ mod tests {
         values.push(38.0);
         let fault = mismatched_branches("Add", &[&fine, &coarse], &values).unwrap();
         assert_eq!(fault.tensor, "coarse");
+        // Where no narrower range is better, as without values, there is a fix all the same.
+        let bits = |fault: &Fault| match &fault.fix.1[..] {
+            [Edit { change: Change::Codes { bits, .. }, .. }] => *bits,
+            _ => 0,
+        };
+        let fault = mismatched_branches("Add", &[&fine, &coarse], &[]).unwrap();
+        assert_eq!((bits(&fault), fault.fix.1[0].tensor.as_str()), (16, "coarse"));
+        let wide = |row: &Row| Row {
+            grid: Grid {
+                bits: 16,
+                params: QuantParams { dtype: DType::Int16, ..row.grid.params.clone() },
+                ..row.grid.clone()
+            },
+            ..row.clone()
+        };
+        let (fine_wide, coarse_wide) = (wide(&fine), wide(&coarse));
+        let fault = mismatched_branches("Add", &[&fine_wide, &coarse_wide], &[]).unwrap();
+        assert_eq!(fault.fix.1, [coarse.edit(Change::Grid(fine_wide.grid.clone()))]);
         assert!(mismatched_branches("Add", &[&fine, &fine], &values).is_none());
         assert!(quantized_twice(&fine, &fine).is_none());
         assert_eq!(quantized_twice(&fine, &coarse).unwrap().tensor, "coarse");

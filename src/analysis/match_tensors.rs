@@ -1,6 +1,6 @@
 //! Finding the weights of one model in another by their values, whatever they are called and however they are laid out.
 
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -27,9 +27,42 @@ const MOST_RELATIVE_DIFFERENCE: f64 = 0.1;
 /// Permutations are tried up to this rank, without dims of 1.
 const MOST_RANK: usize = 5;
 
-/// A tensor made ready for comparison.
+/// The elements of a tensor as real numbers. Those of float32 are read where they lie: the weights of a large network
+/// are in memory already, and a copy of them in f64 would be twice as much again.
+enum Values<'a> {
+    Float32(&'a [[u8; 4]]),
+    Wide(Vec<f64>),
+}
+
+impl<'a> Values<'a> {
+    fn of(tensor: &'a Tensor) -> Option<Self> {
+        match tensor.dtype() {
+            DType::Float32 => Some(Values::Float32(tensor.bytes().as_chunks::<4>().0)),
+            _ => tensor.to_f64().ok().map(Values::Wide),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Values::Float32(values) => values.len(),
+            Values::Wide(values) => values.len(),
+        }
+    }
+
+    fn at(&self, index: usize) -> f64 {
+        match self {
+            Values::Float32(values) => f64::from(f32::from_le_bytes(values[index])),
+            Values::Wide(values) => values[index],
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = f64> {
+        (0..self.len()).map(|index| self.at(index))
+    }
+}
+
+/// What tells most tensors apart without a look at their elements.
 struct Prepared {
-    values: Vec<f64>,
     /// Dims that are not 1.
     dims: Vec<usize>,
     integer: bool,
@@ -39,11 +72,11 @@ struct Prepared {
 
 impl Prepared {
     fn of(tensor: &Tensor) -> Option<Self> {
-        let values = tensor.to_f64().ok().filter(|values| !values.is_empty())?;
+        let values = Values::of(tensor).filter(|values| values.len() > 0)?;
         let dims = tensor.shape().iter().copied().filter(|&dim| dim != 1).collect();
         let norm = (values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64).sqrt();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        Some(Prepared { values, dims, integer: tensor.dtype().is_int(), norm, mean })
+        Some(Prepared { dims, integer: tensor.dtype().is_int(), norm, mean })
     }
 
     /// What tensors of the same weights have in common: element count, sorted dims, whether integers.
@@ -68,7 +101,7 @@ struct Candidate {
 /// 1 and by the order of dims. Given in the order of `a`.
 ///
 /// Tensors that cannot be read as numbers, empty ones, and floats against integers are never matched. Both being all
-/// zeros counts as equal.
+/// zeros counts as equal. The elements are read pair by pair: nothing is kept of them.
 pub fn match_tensors(a: &[(String, Tensor)], b: &[(String, Tensor)]) -> Vec<TensorMatch> {
     let prepare = |list: &[(String, Tensor)]| -> Vec<Option<Prepared>> {
         list.iter().map(|(_, tensor)| Prepared::of(tensor)).collect()
@@ -85,7 +118,9 @@ pub fn match_tensors(a: &[(String, Tensor)], b: &[(String, Tensor)]) -> Vec<Tens
         let Some(tensor) = tensor else { continue };
         for &other in by_key.get(&tensor.key()).into_iter().flatten() {
             let Some(Some(prepared)) = right.get(other) else { continue };
-            if let Some((permutation, max_abs_difference, relative_difference)) = best(tensor, prepared) {
+            if let Some((permutation, max_abs_difference, relative_difference)) =
+                best((tensor, &a[position].1), (prepared, &b[other].1))
+            {
                 let place = |position: usize, count: usize| position as f64 / count.max(1) as f64;
                 let distance = (place(position, a.len()) - place(other, b.len())).abs();
                 candidates.push(Candidate {
@@ -139,8 +174,9 @@ pub struct TensorDifference {
 /// Compares two tensors in the order of axes that brings them closest, however far that is. `None` where their shapes do
 /// not go together (dims of 1 aside) and where either cannot be read as numbers or is empty.
 pub fn compare_tensors(a: &Tensor, b: &Tensor) -> Option<TensorDifference> {
-    let (left, right) = (Prepared::of(a)?, Prepared::of(b)?);
-    let (transposition, max_abs_difference, relative_difference) = closest(&left, &right, f64::INFINITY)?;
+    let left = Prepared::of(a)?;
+    let (transposition, max_abs_difference, relative_difference) =
+        closest((&left, a), (&Prepared::of(b)?, b), f64::INFINITY)?;
     let laid = |tensor: &Tensor, dims: &[usize]| tensor.reshaped(dims.to_vec()).ok();
     let turned = match &transposition {
         Some(order) => laid(a, &left.dims).and_then(|tensor| tensor.permuted(order).ok()),
@@ -151,17 +187,22 @@ pub fn compare_tensors(a: &Tensor, b: &Tensor) -> Option<TensorDifference> {
 }
 
 /// The permutation that brings the two closest, with the differences; `None` where they are not the same weights.
-fn best(a: &Prepared, b: &Prepared) -> Option<(Option<Vec<usize>>, f64, f64)> {
+fn best(a: (&Prepared, &Tensor), b: (&Prepared, &Tensor)) -> Option<(Option<Vec<usize>>, f64, f64)> {
     // Norms and means of tensors that are close are close: most pairs end here.
-    let allowed = MOST_RELATIVE_DIFFERENCE * a.norm;
-    if (a.norm - b.norm).abs() > allowed || (a.mean - b.mean).abs() > allowed {
+    let allowed = MOST_RELATIVE_DIFFERENCE * a.0.norm;
+    if (a.0.norm - b.0.norm).abs() > allowed || (a.0.mean - b.0.mean).abs() > allowed {
         return None;
     }
     closest(a, b, MOST_RELATIVE_DIFFERENCE)
 }
 
 /// The same for any two, up to a relative difference.
-fn closest(a: &Prepared, b: &Prepared, most_relative: f64) -> Option<(Option<Vec<usize>>, f64, f64)> {
+fn closest(
+    (a, left): (&Prepared, &Tensor),
+    (b, right): (&Prepared, &Tensor),
+    most_relative: f64,
+) -> Option<(Option<Vec<usize>>, f64, f64)> {
+    let (left, right) = (Values::of(left)?, Values::of(right)?);
     let identity: Vec<usize> = (0..a.dims.len()).collect();
     let mut best: Option<(Option<Vec<usize>>, f64, f64)> = None;
     for permutation in permutations(a.dims.len()) {
@@ -169,7 +210,7 @@ fn closest(a: &Prepared, b: &Prepared, most_relative: f64) -> Option<(Option<Vec
         if !fits || b.dims.len() != permutation.len() {
             continue;
         }
-        let (largest, relative) = differences(a, b, &permutation);
+        let (largest, relative) = differences((a, &left), (b, &right), &permutation);
         if relative <= most_relative && best.as_ref().is_none_or(|best| relative < best.2) {
             best = Some(((permutation != identity).then_some(permutation), largest, relative));
         }
@@ -181,7 +222,7 @@ fn closest(a: &Prepared, b: &Prepared, most_relative: f64) -> Option<(Option<Vec
 }
 
 /// Largest and relative difference of `a`, permuted, from `b`.
-fn differences(a: &Prepared, b: &Prepared, permutation: &[usize]) -> (f64, f64) {
+fn differences((a, left): (&Prepared, &Values), (b, right): (&Prepared, &Values), permutation: &[usize]) -> (f64, f64) {
     let mut strides = vec![1usize; a.dims.len()];
     for axis in (1..a.dims.len()).rev() {
         strides[axis - 1] = strides[axis] * a.dims[axis];
@@ -189,10 +230,11 @@ fn differences(a: &Prepared, b: &Prepared, permutation: &[usize]) -> (f64, f64) 
     let strides: Vec<usize> = permutation.iter().map(|&axis| strides[axis]).collect();
     let (mut index, mut at) = (vec![0usize; b.dims.len()], 0usize);
     let (mut largest, mut sum) = (0f64, 0f64);
-    for &value in &b.values {
-        let difference = (a.values[at] - value).abs();
+    for value in right.iter() {
+        let own = left.at(at);
+        let difference = (own - value).abs();
         // NaN against NaN is no difference, against a number an infinite one.
-        let difference = match (difference.is_nan(), a.values[at].to_bits() == value.to_bits()) {
+        let difference = match (difference.is_nan(), own.to_bits() == value.to_bits()) {
             (true, true) => 0.0,
             (true, false) => f64::INFINITY,
             _ => difference,
@@ -209,7 +251,7 @@ fn differences(a: &Prepared, b: &Prepared, permutation: &[usize]) -> (f64, f64) 
             index[axis] = 0;
         }
     }
-    let root = (sum / b.values.len() as f64).sqrt();
+    let root = (sum / right.len() as f64).sqrt();
     (largest, if root == 0.0 { 0.0 } else { root / a.norm })
 }
 

@@ -14,6 +14,7 @@ pub mod axis;
 pub mod color;
 pub mod data;
 pub mod format;
+pub mod graph;
 pub mod paint;
 pub mod readout;
 pub mod scene;

@@ -21,6 +21,8 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 const UNITS: f64 = 16.0;
 /// Beyond this a canvas is refused by some browser (Safari on a phone allows 16 million pixels).
 const MOST_DEVICE_PIXELS: f64 = 16.0e6;
+/// And no browser allows a longer side (Firefox 32,767, Chromium 65,535 pixels, Safari 16,384).
+const LONGEST_SIDE_PIXELS: f64 = 16_384.0;
 
 /// Painting failed.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +55,8 @@ pub fn paint(canvas: &HtmlCanvasElement, scene: &Scene, pixel_ratio: f64) -> Res
 
 fn allowed_ratio(width_px: f64, height_px: f64, pixel_ratio: f64) -> f64 {
     let wanted = if pixel_ratio.is_finite() { pixel_ratio.clamp(0.5, 8.0) } else { 1.0 };
-    wanted.min((MOST_DEVICE_PIXELS / (width_px.max(1.0) * height_px.max(1.0))).sqrt())
+    let side = LONGEST_SIDE_PIXELS / width_px.max(height_px).max(1.0);
+    wanted.min((MOST_DEVICE_PIXELS / (width_px.max(1.0) * height_px.max(1.0))).sqrt()).min(side)
 }
 
 /// Draws one shape on any plotters backend whose unit is 1/16 CSS pixel.
@@ -157,6 +160,8 @@ mod tests {
         assert_eq!(allowed_ratio(800.0, 200.0, 2.0), 2.0);
         let ratio = allowed_ratio(2000.0, 20_000.0, 3.0);
         assert!(2000.0 * ratio * 20_000.0 * ratio <= MOST_DEVICE_PIXELS * 1.000_001, "{ratio}");
+        // A network of two thousand layers: its area would do, its height would not.
+        assert!(200_000.0 * allowed_ratio(300.0, 200_000.0, 1.0) <= LONGEST_SIDE_PIXELS);
         assert_eq!(allowed_ratio(10.0, 10.0, f64::NAN), 1.0);
     }
 

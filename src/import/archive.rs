@@ -7,6 +7,8 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use std::io::{Cursor, Read, Seek};
 use zip::ZipArchive;
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipResult;
 
 const DAMAGED: &str = "The archive is cut short or damaged: download or copy it again.";
 
@@ -108,10 +110,18 @@ fn too_many(found: usize, limits: &Limits) -> ImportError {
     ImportError::LimitExceeded { place: "archive".into(), what: "members in one archive".into(), found, limit }
 }
 
+/// Opens a zip archive by the offsets that its directory has. What stands before an archive (a program that unpacks
+/// itself) is looked for only where they do not fit: looked for at once, the directory of an archive with zip64 records,
+/// as PyTorch writes them, would be taken to begin at its second entry where the first is as long as these records.
+pub(super) fn open_zip<T: AsRef<[u8]> + Clone>(content: T) -> ZipResult<ZipArchive<Cursor<T>>> {
+    let as_written = Config { archive_offset: ArchiveOffset::Known(0) };
+    ZipArchive::with_config(as_written, Cursor::new(content.clone())).or_else(|_| ZipArchive::new(Cursor::new(content)))
+}
+
 /// The files of a zip archive.
 pub(super) fn unzip(bytes: &Bytes, budget: &mut Budget) -> Members {
     let mut members = Members::default();
-    let mut archive = match ZipArchive::new(Cursor::new(bytes.clone())) {
+    let mut archive = match open_zip(bytes.clone()) {
         Ok(archive) => archive,
         Err(error) => {
             let expected = "a zip archive with its directory at the end";
@@ -166,7 +176,7 @@ pub(super) fn member(bytes: &Bytes, base: &str, budget: &mut Budget) -> Result<O
     let damaged = |error: zip::result::ZipError| {
         ImportError::format("zip directory", error.to_string(), "a readable zip archive", DAMAGED)
     };
-    let mut archive = ZipArchive::new(Cursor::new(bytes.clone())).map_err(damaged)?;
+    let mut archive = open_zip(bytes.clone()).map_err(damaged)?;
     let wanted = |name: &[u8]| base_name(&clean_path(&String::from_utf8_lossy(name))) == base;
     // Not `by_name_raw`: it gives a member as it is packed.
     let position = archive.file_names_raw().position(wanted);
@@ -179,7 +189,7 @@ pub(super) fn member(bytes: &Bytes, base: &str, budget: &mut Budget) -> Result<O
 /// What a zip archive is, by the names in its directory, or by its first name where only the head is here.
 pub(super) fn zip_kind(head: &[u8], whole: bool) -> Kind {
     let names: Vec<String> = if whole {
-        match ZipArchive::new(Cursor::new(head)) {
+        match open_zip(head) {
             Ok(archive) => archive.file_names_raw().map(|name| clean_path(&String::from_utf8_lossy(name))).collect(),
             Err(_) => return Kind::Zip,
         }

@@ -99,7 +99,7 @@ impl Kind {
 }
 
 /// Marks at fixed places: offset, bytes, kind.
-const MARKS: [(usize, &[u8], Kind); 14] = [
+const MARKS: [(usize, &[u8], Kind); 13] = [
     (0, npy::MAGIC, Kind::Npy),
     (0, b"\x89PNG\r\n\x1a\n", Kind::Png),
     (0, b"\xff\xd8\xff", Kind::Jpeg),
@@ -110,7 +110,6 @@ const MARKS: [(usize, &[u8], Kind); 14] = [
     (0, b"PK\x03\x04", Kind::Zip),
     (0, b"PK\x05\x06", Kind::Zip),
     (8, b"WEBP", Kind::Webp),
-    (0, b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", Kind::TorchLegacy),
     (0, b"version https://git-lfs.github.com/spec", Kind::LfsPointer),
     (0, b"oid sha256:", Kind::LfsPointer),
     (0, b"%PDF", Kind::Unknown),
@@ -139,6 +138,9 @@ fn unmarked(path: &str, head: &[u8], len: u64, whole: bool) -> Kind {
     }
     if is_safetensors(head) || extension == "safetensors" {
         return Kind::Safetensors;
+    }
+    if is_torch_legacy(head) {
+        return Kind::TorchLegacy;
     }
     if matches!(head, [0x80, 2..=5, ..]) {
         return Kind::Pickle;
@@ -190,6 +192,19 @@ fn is_safetensors(head: &[u8]) -> bool {
     // The format caps the header at 100 MB.
     let plausible = length.is_some_and(|length| (2..=100_000_000).contains(&u64::from_le_bytes(length)));
     plausible && head.get(8) == Some(&b'{') && matches!(head.get(9), Some(b'"' | b'}' | b' '))
+}
+
+/// PyTorch's old files begin with a pickle of one number, in any protocol: as text (LONG), or as ten bytes (LONG1) behind
+/// the protocol and, from 4 on, the length of a frame.
+fn is_torch_legacy(head: &[u8]) -> bool {
+    if head.starts_with(b"L119547037146038801333356L\n.") {
+        return true;
+    }
+    let number = match head {
+        [0x80, 2..=3, number @ ..] | [0x80, 4..=5, 0x95, _, _, _, _, _, _, _, _, number @ ..] => number,
+        _ => return false,
+    };
+    number.starts_with(b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")
 }
 
 fn gzip_kind(head: &[u8]) -> Kind {
@@ -286,6 +301,18 @@ mod tests {
         assert_eq!(kind("a.onnx", b""), Kind::Empty);
         assert_eq!(kind("a.txt", b"\x80\x02}q\x00."), Kind::Pickle);
         assert_eq!(kind("weights", b"\x08\x00\x00\x00\x00\x00\x00\x00{\"a\":{}}"), Kind::Safetensors);
+    }
+
+    #[test]
+    fn old_pytorch_files_of_any_protocol() {
+        let number = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+        for (start, framed) in [(2u8, false), (3, false), (4, true), (5, true)] {
+            let frame: &[u8] = if framed { b"\x95\x0d\0\0\0\0\0\0\0" } else { b"" };
+            let file = [&[0x80, start], frame, number, b"\x80\x02M\xe9\x03."].concat();
+            assert_eq!(kind("weights", &file), Kind::TorchLegacy, "protocol {start}");
+        }
+        assert_eq!(kind("weights", b"L119547037146038801333356L\n.I1001\n."), Kind::TorchLegacy);
+        assert_eq!(kind("a.txt", b"\x80\x04\x95\x0d\0\0\0\0\0\0\0}."), Kind::Pickle);
     }
 
     #[test]

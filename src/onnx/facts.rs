@@ -93,10 +93,17 @@ const CONTENT_LIMIT: usize = 64;
 impl Facts {
     /// Reads what the file declares (inputs, outputs, value_info, initializers) and infers the rest in node order.
     pub fn of(document: &Document) -> Self {
+        Self::with_inputs(document, &HashMap::new())
+    }
+
+    /// The same with other dims for these inputs than the file declares.
+    pub fn with_inputs(document: &Document, inputs: &HashMap<String, Vec<Dim>>) -> Self {
         let graph = document.graph();
         let mut facts = Facts::default();
         for info in graph.value_info.iter().chain(&graph.output).chain(&graph.input) {
-            facts.values.insert(info.name().to_owned(), declared_fact(info));
+            let mut fact = declared_fact(info);
+            fact.shape = inputs.get(info.name()).cloned().or(fact.shape);
+            facts.values.insert(info.name().to_owned(), fact);
         }
         for tensor in &graph.initializer {
             if let Ok((dtype, shape)) = super::payload::declared(tensor) {

@@ -19,6 +19,7 @@ mod index;
 mod infer;
 mod layers;
 mod macs;
+mod open_sizes;
 mod operands;
 mod payload;
 #[allow(missing_docs, clippy::all)]
@@ -46,6 +47,7 @@ pub use functions::FunctionSummary;
 pub use index::{Index, Slot};
 pub use layers::{Layer, layers};
 pub use macs::macs;
+pub use open_sizes::usable_sizes;
 pub use operands::{Operand, Signature, is_dequantize, is_plumbing, is_quantize};
 pub use payload::{declared, tensor_from_proto};
 pub use subgraph::subgraphs;

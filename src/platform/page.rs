@@ -1,7 +1,7 @@
 //! Small reaches into the document.
 
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, HtmlElement, KeyboardEvent};
+use web_sys::{Event, HtmlElement, KeyboardEvent, SvgElement};
 
 /// Calls `handle` for every event of this type anywhere in the document, before the page's own handlers, for the
 /// life of the page.
@@ -24,19 +24,23 @@ pub fn on_leaving(handle: impl Fn() + 'static) {
     listener.forget();
 }
 
-fn element(selector: &str) -> Option<HtmlElement> {
+fn element<E: JsCast>(selector: &str) -> Option<E> {
     let document = web_sys::window()?.document()?;
     document.query_selector(selector).ok().flatten()?.dyn_into().ok()
 }
 
-/// Moves the keyboard focus to the first element that matches; `false` where there is none.
+/// Moves the keyboard focus to the first element that matches, which may be part of a drawing; `false` where there is
+/// none.
 pub fn focus_element(selector: &str) -> bool {
-    element(selector).is_some_and(|element| element.focus().is_ok())
+    match element::<HtmlElement>(selector) {
+        Some(element) => element.focus().is_ok(),
+        None => element::<SvgElement>(selector).is_some_and(|element| element.focus().is_ok()),
+    }
 }
 
 /// Clicks the first element that matches, as the user would; `false` where there is none.
 pub fn click_element(selector: &str) -> bool {
-    let found = element(selector);
+    let found = element::<HtmlElement>(selector);
     if let Some(element) = &found {
         element.click();
     }

@@ -3,8 +3,8 @@
 use super::chart::{provide_appearance, provide_kept_views};
 use super::turns::focus_later;
 use super::views::{
-    ConvertView, Drawer, DropTarget, EvaluateView, Header, Inspector, LayerView, Layers, Overview, PlaygroundView,
-    Problems, QuantizeView, RunView, Shortcuts, StatusLine,
+    ConvertView, Drawer, DropTarget, EvaluateView, GraphView, Header, Inspector, LayerView, Layers, Overview,
+    PlaygroundView, Problems, QuantizeView, RunView, Shortcuts, StatusLine,
 };
 use super::{Session, View, keyboard};
 use crate::platform;
@@ -57,6 +57,7 @@ pub fn App() -> impl IntoView {
                         View::Quantize => view! { <QuantizeView /> }.into_any(),
                         View::Evaluate => view! { <EvaluateView /> }.into_any(),
                         View::Convert => view! { <ConvertView /> }.into_any(),
+                        View::Graph => view! { <GraphView /> }.into_any(),
                     }}
                 </div>
             </main>

@@ -6,11 +6,13 @@ use crate::platform::KeyboardEvent;
 use leptos::prelude::*;
 
 /// Every shortcut with what it does, for the list behind `?`.
-pub const SHORTCUTS: [(&str, &str); 11] = [
+pub const SHORTCUTS: [(&str, &str); 13] = [
     ("Ctrl O", "Open files"),
     ("Ctrl F", "Find a layer"),
     ("↑ ↓", "Previous, next layer in the tree"),
     ("← →", "Fold, unfold; step through a chart's values"),
+    ("↑ ↓ ← →", "On a box of the graph: along the lines; beside the boxes, and with Shift: move the graph"),
+    ("+ − 0", "Zoom a chart or the graph in, out, and back to all of it"),
     ("R", "Run"),
     ("Ctrl Z", "Undo the last edit of a quantization table"),
     ("Ctrl Shift Z", "Redo it; also Ctrl Y"),

@@ -4,6 +4,7 @@
 
 mod app;
 mod chart;
+mod find;
 mod format;
 mod keyboard;
 mod roles;

@@ -1,7 +1,8 @@
 //! What conversions become, before onnx.checker and ONNX Runtime themselves.
 
 use crate::support::{file, fixtures};
-use quantscope::import::{Limits, Opened, SourceFile, open};
+use quantscope::import::{ConvertOptions, Kind, Limits, Opened, SourceFile, convert, detect, open};
+use quantscope::onnx::NEWEST_OPSET;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -55,5 +56,53 @@ fn the_checker_and_onnxruntime_take_what_every_file_becomes() {
         }
     }
     assert!(written > 40, "{written}");
+    check(&python, "check_models.py", &folder);
+}
+
+/// Answers of the frameworks beside the fixtures that are float models: onnxruntime must give them at every operator set.
+fn answers(path: &Path) -> Option<Vec<u8>> {
+    let quantized = ["quant_", "int8", "int16", "dynamic", "i8"];
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    if quantized.iter().any(|word| name.contains(word)) {
+        return None;
+    }
+    std::fs::read(path.with_extension("npz")).ok()
+}
+
+/// Operator sets at which operators changed their form: axes as attributes, as inputs, and the newest.
+#[test]
+fn every_operator_set_pleases_the_checker_and_onnxruntime() {
+    let Some(python) = python() else { return };
+    let folder = workplace("operator-sets");
+    let (mut written, mut compared) = (0, 0);
+    for kind in ["torch", "tflite"] {
+        for entry in std::fs::read_dir(fixtures(kind)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let content = file(&path);
+            let found = detect(&name, &content, content.len() as u64);
+            if !matches!(found, Kind::TorchZip | Kind::Tflite) || NO_NETWORK.contains(&name.as_str()) {
+                continue;
+            }
+            for opset in [13, 18, NEWEST_OPSET] {
+                let options = ConvertOptions { opset: Some(opset), fold_batch_norm: false };
+                // Files that are refused are those of other tests.
+                let Ok(conversion) = convert(found, &content, &name, &options, &Limits::default()) else { continue };
+                let document = &conversion.converted.document;
+                if document.is_weights_only() {
+                    continue;
+                }
+                let stem = format!("{kind}_{}_{opset}", path.file_stem().unwrap().to_string_lossy());
+                std::fs::write(folder.join(format!("{stem}.onnx")), document.encode()).unwrap();
+                written += 1;
+                if let Some(answers) = answers(&path) {
+                    std::fs::write(folder.join(format!("{stem}.npz")), answers).unwrap();
+                    compared += 1;
+                }
+            }
+        }
+    }
+    println!("{written} models, {compared} with recorded answers");
+    assert!(written > 100 && compared > 60, "{written} {compared}");
     check(&python, "check_models.py", &folder);
 }

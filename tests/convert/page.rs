@@ -2,7 +2,8 @@
 
 use crate::support::{file, fixtures, reference};
 use futures::executor::block_on;
-use quantscope::onnx::Document;
+use quantscope::onnx::{Dim, Document, GraphBuilder};
+use quantscope::tensor::DType;
 use quantscope::worker::service::{Attachment, Job, Service};
 use quantscope::worker::{
     ConvertOptions, ConvertReply, ConvertRequest, ExportForm, ModelId, OutputCheck, Parity, Reply, Request,
@@ -289,6 +290,54 @@ fn options_make_the_model_anew_in_its_place() {
     let (reply, _) = page.ask(ConvertRequest::Again { model: page.id(0), options }, None);
     let Reply::Failed(problems) = reply else { panic!("{reply:?}") };
     assert!(problems[0].found.contains("operator set 20"), "{problems:?}");
+}
+
+/// A convolution, a Flatten and a matrix product over maps of 4 channels, 3 high and 2 wide. `last`: flattened as Keras
+/// does it, the matrix as (height * width * channels, out); else as PyTorch, as (out, channels * height * width).
+fn flattened(last: bool) -> Vec<u8> {
+    let mut builder = GraphBuilder::new("net", 17);
+    let x = builder.input("x", DType::Float32, Some(&[Dim::Unknown, Dim::Known(1), Dim::Known(3), Dim::Known(2)]));
+    let kernel: Vec<f32> = (0..4).map(|at| 0.5 + at as f32).collect();
+    let kernel = builder.floats("conv.weight", &[4, 1, 1, 1], &kernel).unwrap();
+    let maps = builder.node("Conv", &[&x, &kernel], "conv", &[]);
+    let number = |c: usize, h: usize, w: usize, out: usize| ((c * 97 + h * 31 + w * 13 + out * 7) % 53) as f32;
+    let mut matrix = vec![0f32; 24 * 5];
+    for at in 0..120 {
+        let (c, h, w, out) = (at % 4, at / 4 % 3, at / 12 % 2, at / 24);
+        let place = if last { ((h * 2 + w) * 4 + c) * 5 + out } else { ((out * 4 + c) * 3 + h) * 2 + w };
+        matrix[place] = number(c, h, w, out);
+    }
+    let product = if last {
+        let turned = builder.node("Transpose", &[&maps], "turned", &[("perm", vec![0, 2, 3, 1].into())]);
+        let shape = builder.ints("shape", &[-1, 24]).unwrap();
+        let flat = builder.node("Reshape", &[&turned, &shape], "flat", &[]);
+        let matrix = builder.floats("dense.kernel", &[24, 5], &matrix).unwrap();
+        builder.node("MatMul", &[&flat, &matrix], "dense", &[])
+    } else {
+        let flat = builder.node("Flatten", &[&maps], "flat", &[]);
+        let matrix = builder.floats("dense.weight", &[5, 24], &matrix).unwrap();
+        builder.node("Gemm", &[&flat, &matrix], "dense", &[("transB", 1i64.into())])
+    };
+    builder.output(&product, DType::Float32, Some(&[Dim::Unknown, Dim::Known(5)]));
+    builder.finish().unwrap().encode()
+}
+
+#[test]
+fn a_matrix_behind_a_flatten_is_the_same_in_either_layout() {
+    let folder = crate::checker::workplace("flattened");
+    let paths = [("keras.onnx", true), ("torch.onnx", false)].map(|(name, last)| {
+        std::fs::write(folder.join(name), flattened(last)).unwrap();
+        folder.join(name)
+    });
+    for order in [[0, 1], [1, 0]] {
+        let parity = Page::open(&order.map(|at| paths[at].clone())).parity();
+        let row = parity.rows.iter().find(|row| row.members[0].as_ref().is_some_and(|m| m.name.contains("dense")));
+        let row = row.unwrap_or_else(|| panic!("{:#?}", parity.rows));
+        assert_eq!((row.max_abs_difference, row.equal_bits), (Some(0.0), true), "{row:#?}");
+        let rows = row.members[1].as_ref().unwrap().rows.clone();
+        assert_eq!(rows, Some(if order[1] == 1 { vec![4, 3, 2] } else { vec![3, 2, 4] }));
+        assert!(parity.notes.iter().any(|note| note.contains("behind a Flatten")), "{:?}", parity.notes);
+    }
 }
 
 #[test]

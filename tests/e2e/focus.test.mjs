@@ -132,6 +132,11 @@ browserTest("Tab walks every view in the order it is read, always seen, never ca
   await page.getByRole("tab", { name: "Run" }).click();
   await app.predictions.waitFor();
   await look("run");
+  await page.getByRole("tab", { name: "Graph" }).click();
+  await page.getByRole("button", { name: /^Conv / }).first().waitFor();
+  const graph = await look("graph");
+  assert.ok(graph.includes("Zoom in") && graph.includes("Network of street-digits"), graph.join(", "));
+  assert.equal(graph.filter((name) => name === "Conv conv2d_1_2/BiasAdd").length, 1, "the selected box alone is a stop");
 }, { timeout: 300_000 });
 
 browserTest("the skip link goes to the content", async ({ page, app }) => {
@@ -205,7 +210,7 @@ browserTest("the focus is on what a key has chosen: a row, a tab, and a pane's b
   }
   assert.ok(visited.size >= 3, [...visited].join(" | "));
   await page.getByRole("tab", { selected: true }).focus();
-  for (const name of ["Run", "Playground", "Quantize", "Evaluate", "Convert", "Overview", "Layer"]) {
+  for (const name of ["Run", "Playground", "Quantize", "Evaluate", "Convert", "Graph", "Overview", "Layer"]) {
     await page.keyboard.press("ArrowRight");
     await page.waitForFunction((name) => document.activeElement.innerText === name, name);
     assert.equal(await chosen("tab"), name);

@@ -51,6 +51,21 @@ class Playground {
     await this.upper.waitFor();
   }
 
+  /** Goes on from tensor to tensor until one of this kind is edited. */
+  async chooseKind(kind) {
+    const chosen = this.editor.getByRole("group", { name: "Tensors of this layer" }).locator("[aria-pressed=true]");
+    for (let step = 0; !(await chosen.innerText()).startsWith(kind); step++) {
+      assert.ok(step < 80, `there is no ${kind}`);
+      await this.editor.getByRole("button", { name: "Next tensor" }).click();
+    }
+    await this.upper.waitFor();
+  }
+
+  /** A checkbox or a field of the editor. */
+  field(name) {
+    return this.editor.getByLabel(name, { exact: true });
+  }
+
   async type(field, text) {
     await field.fill(text);
     await field.press("Enter");
@@ -158,12 +173,166 @@ playgroundTest("bits, sign, symmetry and channels are edited, and a row is switc
   await playground.editor.getByLabel("Channel", { exact: true }).press("Enter");
   const one = Number(await playground.scale.inputValue());
   assert.ok(one > 0, "a channel has one scale");
+  // What is no channel is refused at the field, and the last channel stays.
+  const channel = playground.field("Channel");
+  for (const wrong of ["99", "-1", "abc"]) {
+    await playground.type(channel, wrong);
+    await playground.editor.getByRole("alert").filter({ hasText: /a channel is a whole number from 0 to \d+/ }).waitFor();
+    assert.equal(await channel.getAttribute("aria-invalid"), "true", `${wrong} is marked`);
+    assert.equal(Number(await playground.scale.inputValue()), one, "the last channel stays");
+  }
+  await channel.press("Escape");
+  assert.equal(await channel.inputValue(), "2", "Escape gives the channel back");
   await playground.type(playground.scale, String(one * 2));
   await playground.entries(6);
   assert.ok(Math.abs(Number(await playground.scale.inputValue()) / one - 2) < 1e-5, "that channel's scale is twice as large");
   await playground.editor.getByRole("button", { name: "Next channel" }).click();
   assert.notEqual(Number(await playground.scale.inputValue()), one * 2, "the next channel has its own");
 });
+
+playgroundTest("the type is chosen, and bits and sign follow it", async ({ playground }) => {
+  await playground.chooseLayer();
+  const type = playground.field("Type");
+  assert.equal(await type.inputValue(), "int8");
+  await type.selectOption("int16");
+  await playground.entries(1);
+  await playground.editor.getByText("codes -32768 … 32767").waitFor();
+  assert.equal(await playground.bits.inputValue(), "16");
+  await type.selectOption("uint8");
+  await playground.entries(2);
+  await playground.editor.getByText("codes 0 … 255").waitFor();
+  assert.equal(await playground.field("Signed").isChecked(), false);
+  await type.selectOption("int4");
+  await playground.entries(3);
+  await playground.editor.getByText("codes -8 … 7").waitFor();
+  await playground.undo.click();
+  await playground.undo.click();
+  await playground.undo.click();
+  await playground.differs(false);
+  assert.equal(await type.inputValue(), "int8");
+});
+
+playgroundTest("an activation is made symmetric and asymmetric again, and says why it has one scale", async ({ playground }) => {
+  await playground.chooseLayer();
+  await playground.chooseKind("activation");
+  const symmetric = playground.field("Symmetric");
+  let entries = 0;
+  if (!(await symmetric.isChecked())) {
+    await symmetric.check();
+    await playground.entries(++entries);
+  }
+  const wide = Number(await playground.scale.inputValue());
+  await symmetric.uncheck();
+  await playground.entries(++entries);
+  assert.equal(await symmetric.isChecked(), false, "the box stays as it was set");
+  assert.notEqual(await playground.zeroPoint.inputValue(), "0");
+  assert.ok(Number(await playground.scale.inputValue()) <= wide, "no step is wider than before");
+  const channels = playground.field("Per channel");
+  assert.ok(await channels.isDisabled());
+  const why = await channels.getAttribute("aria-describedby");
+  assert.match(await playground.page.locator(`[id="${why}"]`).innerText(), /One scale for all channels/);
+});
+
+playgroundTest("a symmetric bound lands where it is put, by number and by hand", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  await playground.type(playground.bits, "2");
+  await playground.entries(1);
+  const least = playground.field("Least value");
+  const number = async (field) => Number((await field.inputValue()).replace("−", "-"));
+  await playground.type(least, "-0.25");
+  await playground.entries(2);
+  assert.ok(Math.abs((await number(least)) + 0.25) < 1e-4, `${await number(least)} for -0.25`);
+  assert.ok(Math.abs((await number(playground.field("Largest value"))) - 0.125) < 1e-4, "two codes below 0, one above");
+  await playground.type(least, "0.5");
+  await playground.editor.getByRole("alert").filter({ hasText: /least value is 0 or less, not 0.5/ }).waitFor();
+  await least.press("Escape");
+  await playground.history.nth(1).waitFor();
+  assert.equal(await playground.history.count(), 2, "nothing was edited");
+  const centre = async () => {
+    const box = await playground.lower.boundingBox();
+    return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  };
+  const from = await centre();
+  await page.mouse.move(from.x, from.y);
+  await page.mouse.down();
+  for (let step = 1; step <= 6; step++) await page.mouse.move(from.x + 5 * step, from.y);
+  await playground.entries(3);
+  await page.waitForTimeout(300);
+  const held = await centre();
+  await page.mouse.up();
+  assert.ok(Math.abs(held.x - (from.x + 30)) <= 4, `the grip is ${held.x - from.x - 30} px from the pointer`);
+});
+
+playgroundTest("one range for all channels keeps their own scales", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  await playground.field("Per channel").check();
+  await playground.entries(1);
+  await playground.editor.getByText("All channels").click();
+  const scales = async () => (await readTable(playground.editor.getByRole("table", { name: "Channels" }))).map((row) => Number(row.scale));
+  const before = await scales();
+  const largest = playground.field("Largest value");
+  const most = Number(await largest.inputValue());
+  await playground.type(largest, String(most * 0.8));
+  await playground.entries(2);
+  const after = await scales();
+  assert.ok(new Set(after).size > 1, `scales ${after}`);
+  for (const [place, scale] of before.entries()) {
+    const expected = Math.min(scale, (most * 0.8) / 127);
+    assert.ok(Math.abs(after[place] / expected - 1) < 1e-3, `channel ${place}: ${after[place]} for ${expected}`);
+  }
+  const csv = await download(page, () => page.getByRole("button", { name: "CSV of Channels" }).click());
+  assert.equal(csv.name, "channels-street-digits-int8.csv");
+  assert.match(csv.bytes.toString(), /^channel,scale,zero_point,low,high,original_scale,original_zero_point\n0,/);
+  const json = await download(page, () => page.getByRole("button", { name: "JSON of Channels" }).click());
+  assert.ok(json.json().length >= before.length);
+});
+
+playgroundTest("every table before and after an edit is taken home", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  await playground.type(playground.bits, "4");
+  await playground.entries(1);
+  await playground.differs(true);
+  await page.getByText("Values and differences").click();
+  await page.getByRole("table", { name: "Values before and after" }).getByRole("row").nth(2).waitFor();
+  for (const [table, header, rows] of [
+    ["Logits", /^class,name,float,original,edited,edited_minus_original$/, 10],
+    ["Before and after predictions", /^rank,float_class,float_probability,original_class,/, 2],
+    ["Error against float", /^tensor,channel,version,values,sqnr_db,mse,cosine,max_error$/, 2],
+    // All of them, not the page that is listed.
+    ["Values before and after", /^index,float,original,edited,edited_minus_float,edited_minus_original$/, 100],
+  ]) {
+    const csv = await download(page, () => page.getByRole("button", { name: `CSV of ${table}` }).click());
+    const lines = csv.bytes.toString().trim().split("\n");
+    assert.match(csv.name, /street-digits-int8.*\.csv$/);
+    assert.match(lines[0], header, table);
+    assert.ok(lines.length > rows, `${table}: ${lines.length - 1} rows`);
+    const json = await download(page, () => page.getByRole("button", { name: `JSON of ${table}` }).click());
+    assert.equal(json.json().length, lines.length - 1, table);
+  }
+});
+
+playgroundTest("while a handle is dragged the errors follow on the first images of a data set", async ({ page, playground }) => {
+  await playground.chooseLayer();
+  const scope = page.getByRole("group", { name: "Measured on" });
+  await scope.getByLabel("Images", { exact: true }).fill("64");
+  await scope.getByLabel("Images", { exact: true }).press("Enter");
+  const card = page.getByRole("region", { name: "Error along the network" });
+  await card.getByText(/^64 images/).waitFor({ timeout: 60_000 });
+  const box = await playground.upper.boundingBox();
+  const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  await page.mouse.move(middle.x, middle.y);
+  await page.mouse.down();
+  const part = card.getByText(/^the first .*of 64$/);
+  for (let step = 1; step <= 60 && !(await part.isVisible()); step++) {
+    await page.mouse.move(middle.x - 2 * step, middle.y);
+    await page.waitForTimeout(60);
+  }
+  assert.ok(await part.isVisible(), "measured while it is dragged");
+  await page.mouse.up();
+  await part.waitFor({ state: "hidden", timeout: 60_000 });
+  await card.getByText(/^64 images/).waitFor({ timeout: 60_000 });
+  assert.equal(await card.getByText("measured before the last change").count(), 0);
+}, { timeout: 180_000 });
 
 playgroundTest("the clip handles are dragged by the mouse and moved by keys", async ({ page, playground }) => {
   await playground.chooseLayer();
@@ -245,6 +414,9 @@ playgroundTest("sensitivity shows what it has found, and is cancelled", async ({
   const table = page.getByRole("table", { name: "Sensitivity" });
   await page.getByRole("button", { name: "Measure sensitivity" }).click();
   await table.getByRole("row").nth(1).waitFor({ timeout: 60_000 });
+  const bar = page.getByRole("progressbar", { name: "Rows measured" });
+  const share = await bar.evaluate((bar) => bar.value / bar.max);
+  assert.ok(share > 0 && share < 0.5, `${share} of 200 images at the first rows`);
   const asked = Date.now();
   await page.getByRole("button", { name: "Cancel", exact: true }).click();
   await page.getByText("stopped before the end").waitFor();
@@ -261,6 +433,8 @@ playgroundTest("a finding's fix is applied, measured, and kept or not", async ({
   await findings.getByRole("button", { name: "Look for findings" }).click();
   const fix = findings.getByRole("listitem").locator(".primary").first();
   await fix.waitFor({ timeout: 60_000 });
+  const fixes = await findings.getByRole("listitem").evaluateAll((items) => items.map((item) => item.querySelectorAll("button.primary").length));
+  assert.ok(fixes.every((count) => count === 1), `buttons of the findings: ${fixes}`);
   await fix.click();
   const outcome = findings.getByRole("status");
   await outcome.filter({ hasText: "before" }).waitFor({ timeout: 60_000 });
@@ -280,6 +454,10 @@ playgroundTest("the edited model and its edits are taken home", async ({ page, p
     assert.match(model.name, /\.onnx$/);
     assert.ok(model.bytes.length > 10_000, `${model.name} has ${model.bytes.length} bytes`);
   }
+  const arrays = await download(page, () => page.getByRole("button", { name: "Export edited activations" }).click());
+  assert.equal(arrays.name, "street-digits-int8-edited-activations.npz");
+  const members = [...arrays.zip().keys()];
+  assert.ok(members.length > 60 && members.every((name) => name.endsWith(".npy")), `${members.length} tensors`);
   const edits = await download(page, () => page.getByRole("button", { name: "Export edits" }).click());
   assert.match(edits.name, /\.json$/);
   assert.ok(JSON.stringify(edits.json()).length > 20);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod c_header;
+mod imported;
 mod keras_layers;
 mod pytorch_code;
 mod pytorch_run;

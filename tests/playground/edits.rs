@@ -7,8 +7,8 @@ use quantscope::quant::Granularity;
 use quantscope::quant::table::{Change, Edit, Lifted, Row, RowMode, apply};
 use quantscope::tensor::Tensor;
 use quantscope::worker::{
-    Edited, Images, InputChoice, PlaygroundAsk, PlaygroundReply, Reply, Request, RunOrder, Semantics, TensorQuery,
-    Version,
+    Edited, Images, InputChoice, PlaygroundAsk, PlaygroundReply, Reply, Request, RunOrder, Semantics, TableState,
+    TensorQuery, Version,
 };
 use std::collections::HashSet;
 use std::time::Instant;
@@ -300,10 +300,86 @@ fn opening_and_closing_models_keeps_edits() {
     let row = page.table(model).rows[1].clone();
     let scale = row.grid.params.scale[0] / 2.0;
     edited(&mut page, model, PlaygroundAsk::Edit { edit: scale_edit(&row.tensor, scale), gesture: None, show: None });
+    let weight = page.table(model).rows.into_iter().find(|row| row.channels.is_some()).unwrap();
+    let per_channel = Edit { tensor: weight.tensor.clone(), change: Change::PerChannel(true) };
+    edited(&mut page, model, PlaygroundAsk::Edit { edit: per_channel, gesture: None, show: None });
+    edited(&mut page, model, PlaygroundAsk::Undo(None));
+    let alone = page.table(model);
     page.add(&[sample("street-digits.onnx")]);
     let table = page.table(model);
     assert!(table.float_model.is_some() && table.history.dirty);
     assert_eq!(table.rows.iter().find(|found| found.tensor == row.tensor).unwrap().grid.params.scale, [scale]);
+    // The history goes on where it was.
+    assert_eq!(table.history, alone.history);
+    assert_eq!((table.history.entries.len(), table.history.applied), (2, 1));
+    let redone = edited(&mut page, model, PlaygroundAsk::Redo(None));
+    let found = redone.rows.iter().find(|found| found.tensor == weight.tensor).unwrap();
+    assert!(found.grid.params.scale.len() > 1 && redone.history.applied == 2);
+    for _ in 0..2 {
+        edited(&mut page, model, PlaygroundAsk::Undo(None));
+    }
+    let undone = page.table(model);
+    assert!(!undone.history.dirty && undone.rows.iter().all(|row| !row.dirty && row.grid == row.original));
+    // What the unedited table says of the float model is what it says in a page of its own.
+    let (mut fresh, own) = sample_page();
+    let grids = |table: &TableState| {
+        table.rows.iter().map(|row| (row.tensor.clone(), row.grid.clone(), row.absorbed)).collect::<Vec<_>>()
+    };
+    assert_eq!(grids(&undone), grids(&fresh.table(own)));
+    edited(&mut page, model, PlaygroundAsk::Redo(None));
+    let float = page.model("street-digits");
+    page.close(float);
+    let table = page.table(model);
+    assert!(table.float_model.is_none() && table.history.dirty);
+    assert_eq!((table.history.entries.len(), table.history.applied), (2, 1));
+}
+
+/// An activation's symmetric range, told to be asymmetric, goes as far on either side as its values do.
+#[test]
+fn an_activation_is_made_asymmetric() {
+    let (mut page, model) = sample_page();
+    let row = page.table(model).rows.into_iter().find(|row| row.absorbed.is_some() && row.layer.is_some()).unwrap();
+    let mut change = |change: Change| {
+        let edit = Edit { tensor: row.tensor.clone(), change };
+        let done = edited(&mut page, model, PlaygroundAsk::Edit { edit, gesture: None, show: None });
+        assert!(done.refused.is_none(), "{done:?}");
+        done.rows.into_iter().find(|changed| changed.tensor == row.tensor).unwrap()
+    };
+    let before = row.reach[0];
+    assert!(before.0 == 0.0 && before.1 > 0.0, "behind a Relu: {before:?}");
+    let symmetric = change(Change::Symmetric(true));
+    assert!(symmetric.grid.is_symmetric());
+    let side = symmetric.reach[0].1;
+    assert!((side - before.1).abs() < 1e-4 * side, "the calibrated range stays: {before:?} {side}");
+    let asymmetric = change(Change::Symmetric(false));
+    assert!(!asymmetric.grid.is_symmetric());
+    let (low, high) = asymmetric.reach[0];
+    assert!(low == 0.0 && (high - side).abs() < 1e-4 * side, "nothing is below 0: {low} {high}");
+}
+
+/// A drag inwards and out again leaves every channel as it was: its steps start from where it began.
+#[test]
+fn a_drag_there_and_back_changes_nothing() {
+    let (mut page, model) = sample_page();
+    let row = page.table(model).rows.into_iter().find(|row| row.channels.is_some()).unwrap();
+    let mut order = |change: Change, gesture: Option<u32>| {
+        let edit = Edit { tensor: row.tensor.clone(), change };
+        let done = edited(&mut page, model, PlaygroundAsk::Edit { edit, gesture, show: None });
+        assert!(done.refused.is_none(), "{done:?}");
+        (done.rows.into_iter().find(|changed| changed.tensor == row.tensor), done.history)
+    };
+    let began = order(Change::PerChannel(true), None).0.unwrap();
+    let most = began.grid.params.scale.iter().fold(0f32, |most, scale| most.max(scale * 127.0));
+    let range = |side: f32| Change::Range { channel: None, low: -side, high: side };
+    let inside = order(range(most / 8.0), Some(3)).0.unwrap();
+    assert!(inside.grid.params.scale.iter().all(|scale| scale * 127.0 <= most / 7.9));
+    let (back, history) = order(range(most), Some(3));
+    assert_eq!(back.unwrap().grid, began.grid, "every channel has its own scale again");
+    assert_eq!(history.entries.len(), 2);
+    // So does the number of bits.
+    order(Change::Codes { bits: 2, signed: true, narrow_range: false }, Some(4));
+    let (back, history) = order(Change::Codes { bits: 8, signed: true, narrow_range: false }, Some(4));
+    assert_eq!((back.unwrap().grid, history.entries.len()), (began.grid, 3));
 }
 
 /// In integer semantics every version is the run of its own file; an edit is a full run.

@@ -2,11 +2,14 @@
 
 use crate::edits::random_edit;
 use crate::support::{Page, Patient, Seeded, reference, sample};
+use quantscope::import::{Limits, read_npz};
 use quantscope::onnx::Document;
 use quantscope::quant::table::{Change, Edit, Row, TableFormat, lift};
 use quantscope::worker::{
-    EditsFormat, InputChoice, PlaygroundAsk, PlaygroundReply, Reply, Request, RunOrder, Semantics, TensorQuery, Version,
+    EditsFormat, InputChoice, PlaygroundAsk, PlaygroundReply, Reply, Request, RunOrder, Semantics, TensorQuery,
+    TextFormat, Version,
 };
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -60,11 +63,15 @@ fn export(page: &mut Page, model: u32, format: TableFormat) -> (Reply, Option<Ve
     page.ask_with(model, PlaygroundAsk::ExportOnnx(format), &Patient::new(usize::MAX))
 }
 
+fn query(tensor: &str) -> TensorQuery {
+    TensorQuery { tensor: tensor.to_owned(), channel: None, bins: 4, range: None, first_value: 0, values: 64 }
+}
+
 /// The edited version's output on the page's input.
 fn shown_output(page: &mut Page, model: u32, tensor: &str) -> Vec<f64> {
-    let query =
-        TensorQuery { tensor: tensor.to_owned(), channel: None, bins: 4, range: None, first_value: 0, values: 64 };
-    let PlaygroundReply::BeforeAfter(shown) = page.ask(model, PlaygroundAsk::BeforeAfter(query)) else { panic!() };
+    let PlaygroundReply::BeforeAfter(shown) = page.ask(model, PlaygroundAsk::BeforeAfter(query(tensor))) else {
+        panic!()
+    };
     shown.tensors.iter().find(|tensor| tensor.version == Version::Edited).unwrap().values.clone()
 }
 
@@ -216,6 +223,87 @@ fn an_unedited_table_is_exported_as_the_file() {
         names
     };
     assert_eq!(names(&again), names(file));
+}
+
+/// The edited model's tensors under the names of its file, the page's own numbers among them.
+#[test]
+fn activations_of_the_edited_model() {
+    let mut page = Page::open(&["street-digits.onnx", "street-digits-int8.onnx", "street-digits.tar.gz"].map(sample));
+    let model = page.model("street-digits-int8");
+    let table = page.table(model);
+    let row = table.rows.iter().find(|row| row.absorbed.is_some()).unwrap().clone();
+    let scale = row.grid.params.scale[0] * 4.0;
+    let edit = Edit { tensor: row.tensor.clone(), change: Change::Scale { channel: None, scale } };
+    page.ask(model, PlaygroundAsk::Edit { edit, gesture: None, show: None });
+    let archive = |page: &mut Page, format| {
+        let (reply, blob) = page.ask_with(model, PlaygroundAsk::ExportActivations(format), &Patient::new(99));
+        let Reply::File { name, .. } = reply else { panic!("{reply:?}") };
+        assert_eq!(name, "street-digits-int8-edited-activations.npz");
+        read_npz(&blob.unwrap().into(), &Limits::default()).unwrap()
+    };
+    for format in [TableFormat::Qdq, TableFormat::QOperator] {
+        let arrays = archive(&mut page, format);
+        let (reply, file) = export(&mut page, model, format);
+        assert!(matches!(reply, Reply::File { .. }), "{reply:?}");
+        let file = Document::decode(file.unwrap().into()).unwrap();
+        let mut names: HashSet<&str> = file.inputs().map(|input| input.name()).collect();
+        names.extend(file.graph().node.iter().flat_map(|node| &node.output).map(String::as_str));
+        assert!(
+            arrays.len() > 60 && arrays.iter().all(|array| names.contains(array.name.as_str())),
+            "{}",
+            arrays.len()
+        );
+        let output = arrays.iter().find(|array| array.name == file.graph().output[0].name()).unwrap();
+        let output = output.tensor.to_f32().unwrap();
+        let PlaygroundReply::BeforeAfter(shown) = page.ask(model, PlaygroundAsk::BeforeAfter(query(&row.tensor)))
+        else {
+            panic!()
+        };
+        let edited = shown.outcomes.iter().find(|outcome| outcome.version == Version::Edited).unwrap();
+        let top = &edited.predictions.as_ref().unwrap().top;
+        assert!(!top.is_empty());
+        for class in top {
+            assert_eq!(class.probability, f64::from(output[class.index]), "{format:?}: class {}", class.index);
+        }
+    }
+}
+
+/// All values of a tensor, not a page of them, and the differences that the page shows.
+#[test]
+fn values_as_text() {
+    let mut page = Page::open(&["street-digits.onnx", "street-digits-int8.onnx", "street-digits.tar.gz"].map(sample));
+    let model = page.model("street-digits-int8");
+    let row = page.table(model).rows.iter().find(|row| row.channels.is_some()).unwrap().clone();
+    let scale = row.grid.params.scale[0] * 4.0;
+    let edit = Edit { tensor: row.tensor.clone(), change: Change::Scale { channel: None, scale } };
+    page.ask(model, PlaygroundAsk::Edit { edit, gesture: None, show: None });
+    let count: usize = row.shape.unwrap().iter().product();
+    for (channel, format) in [(None, TextFormat::Csv), (None, TextFormat::Json), (Some(1), TextFormat::Csv)] {
+        let ask = PlaygroundAsk::ExportValues { tensor: row.tensor.clone(), channel, format };
+        let (reply, blob) = page.ask_with(model, ask, &Patient::new(99));
+        let Reply::File { name, .. } = reply else { panic!("{reply:?}") };
+        assert!(name.starts_with("values-street-digits-int8-") && name.ends_with(format.extension()), "{name}");
+        let text = String::from_utf8(blob.unwrap()).unwrap();
+        let values = if channel.is_some() { count / row.channels.unwrap().1 } else { count };
+        match format {
+            TextFormat::Csv => {
+                let mut lines = text.lines();
+                assert_eq!(lines.next(), Some("index,float,original,edited,edited_minus_float,edited_minus_original"));
+                let rows: Vec<Vec<f64>> =
+                    lines.map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+                assert_eq!(rows.len(), values);
+                assert!(rows.iter().all(|row| row[4] == row[3] - row[1] && row[5] == row[3] - row[2]));
+                assert!(rows.iter().any(|row| row[5] != 0.0), "the edit changes values");
+            }
+            TextFormat::Json => {
+                let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+                assert_eq!(rows.len(), values);
+                assert!(rows[0]["edited_minus_float"].is_number());
+            }
+        }
+    }
+    let ask = PlaygroundAsk::ExportValues { tensor: "nobody".into(), channel: None, format: TextFormat::Csv };
+    assert!(matches!(page.ask_with(model, ask, &Patient::new(99)).0, Reply::Failed(_)));
 }
 
 #[test]

@@ -154,6 +154,14 @@ impl Page {
         assert!(self.workspace.problems.is_empty(), "{:?}", self.workspace.problems);
     }
 
+    pub fn close(&mut self, model: u32) {
+        let request = Request::CloseModel(model);
+        match block_on(self.service.answer(request, Vec::new(), &Patient::new(usize::MAX))).0 {
+            Reply::Workspace(workspace) => self.workspace = workspace,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub fn model(&self, name: &str) -> u32 {
         self.workspace.models.iter().find(|model| model.name == name).unwrap_or_else(|| panic!("{name}")).id
     }

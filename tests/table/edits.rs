@@ -109,6 +109,122 @@ fn ranges_become_scales_by_the_quantizer_s_rule() {
     );
 }
 
+/// One range for all channels cuts those that reach further; no channel loses its own scale to another one's.
+#[test]
+fn a_range_for_all_channels_keeps_their_own() {
+    let lifted = own("static_int8");
+    let mut session = Session::new(&lifted);
+    session.edit("conv_a_w", Change::PerChannel(true)).unwrap();
+    let before = session.grid("conv_a_w").clone();
+    let side = |scale: f32| scale * 127.0;
+    let mut sides: Vec<f32> = before.params.scale.iter().map(|scale| side(*scale)).collect();
+    sides.sort_by(f32::total_cmp);
+    let (least, most) = (sides[0], sides[sides.len() - 1]);
+    assert!(least < most, "{sides:?}");
+    let cut = (least + most) / 2.0;
+    session.edit("conv_a_w", Change::Range { channel: None, low: -cut, high: cut }).unwrap();
+    let after = session.grid("conv_a_w").clone();
+    let (mut whole, mut shorter) = (0, 0);
+    for (before, after) in before.params.scale.iter().zip(&after.params.scale) {
+        if side(*before) <= cut {
+            assert_eq!(before, after);
+            whole += 1;
+        } else {
+            assert_eq!(*after, cut / 127.0);
+            shorter += 1;
+        }
+    }
+    assert!(whole > 0 && shorter > 0);
+    assert!(after.is_symmetric());
+    // Outwards the furthest go along, and nobody else.
+    session.edit("conv_a_w", Change::Range { channel: None, low: -most, high: most }).unwrap();
+    for (after, wider) in after.params.scale.iter().zip(&session.grid("conv_a_w").params.scale) {
+        assert_eq!(*wider, if side(*after) < cut { *after } else { most / 127.0 });
+    }
+    // One bound of an asymmetric weight: the other one stays as it is, bit for bit.
+    session.edit("conv_a_w", Change::Symmetric(false)).unwrap();
+    let before = session.grid("conv_a_w").clone();
+    let low = before.reach().iter().fold(0f32, |low, reach| low.min(reach.0));
+    session.edit("conv_a_w", Change::Range { channel: None, low, high: cut / 2.0 }).unwrap();
+    let after = session.grid("conv_a_w").clone();
+    for ((before, after), now) in before.reach().into_iter().zip(after.reach()).zip(&after.params.scale) {
+        assert!(after.1 <= cut / 2.0 + now && (before.1 > cut / 2.0 || before == after), "{before:?} {after:?}");
+    }
+    assert_ne!(before, after);
+}
+
+/// What is asked to be asymmetric is, even where the range is the same on both sides.
+#[test]
+fn asymmetric_is_no_symmetric_zero_point() {
+    let lifted = own("static_int8");
+    let mut session = Session::new(&lifted);
+    session.edit("scaled", Change::Symmetric(true)).unwrap();
+    let side = session.grid("scaled").params.scale[0] * 127.0;
+    session.edit("scaled", Change::Symmetric(false)).unwrap();
+    let grid = session.grid("scaled").clone();
+    assert_eq!(grid.params.zero_point, [-1]);
+    let (low, high) = grid.reach()[0];
+    assert!((low + side).abs() < 1e-4 * side && high >= side, "{low} {high}");
+    // A bound that is dragged to the other one's mirror image does not make it symmetric either.
+    session.edit("scaled", Change::Range { channel: None, low: -8.0, high: 2.0 }).unwrap();
+    session.edit("scaled", Change::Range { channel: None, low: -8.0, high: 8.0 }).unwrap();
+    assert!(!session.grid("scaled").is_symmetric());
+    // A weight's values are known.
+    session.edit("conv_a_w", Change::Symmetric(false)).unwrap();
+    assert!(!session.grid("conv_a_w").is_symmetric());
+    // -1, 0 and 1 have no other middle than 0.
+    session.edit("conv_a_w", Change::Codes { bits: 2, signed: true, narrow_range: true }).unwrap();
+    session.edit("conv_a_w", Change::Symmetric(true)).unwrap();
+    let before = session.table.clone();
+    assert!(matches!(session.edit("conv_a_w", Change::Symmetric(false)), Err(GridError::Row(_))));
+    assert!(session.table == before);
+}
+
+/// A bound of a symmetric range lands where it was put, at any number of bits.
+#[test]
+fn symmetric_bounds_land_where_they_are_put() {
+    let lifted = own("static_int8");
+    for (dtype, bits) in [(DType::Int8, 2), (DType::Int8, 8), (DType::Uint8, 3), (DType::Int4, 4), (DType::Uint16, 16)]
+    {
+        let mut session = Session::new(&lifted);
+        session.edit("conv_a_w", Change::Type(dtype)).unwrap();
+        if !matches!(dtype, DType::Int4) {
+            let signed = session.grid("conv_a_w").signed();
+            session.edit("conv_a_w", Change::Codes { bits, signed, narrow_range: false }).unwrap();
+        }
+        assert!(session.grid("conv_a_w").is_symmetric() && session.grid("conv_a_w").params.dtype == dtype);
+        for (bound, upper) in [(-1.0, false), (1.0, true), (-0.37, false), (0.37, true)] {
+            let side = session.grid("conv_a_w").symmetric_side(bound, upper) as f32;
+            session.edit("conv_a_w", Change::Range { channel: None, low: -side, high: side }).unwrap();
+            let (low, high) = session.grid("conv_a_w").reach()[0];
+            let found = f64::from(if upper { high } else { low });
+            assert!((found - bound).abs() < 1e-6, "{dtype} {bits}: {found} for {bound}");
+        }
+    }
+}
+
+#[test]
+fn a_type_is_chosen() {
+    let lifted = own("static_int8");
+    let mut session = Session::new(&lifted);
+    let mut chosen = |dtype| {
+        session.edit("scaled", Change::Type(dtype)).unwrap();
+        let grid = session.grid("scaled");
+        (grid.params.dtype, grid.bits)
+    };
+    assert_eq!(chosen(DType::Int16), (DType::Int16, 16));
+    assert_eq!(chosen(DType::Uint4), (DType::Uint4, 4));
+    assert_eq!(chosen(DType::Uint8), (DType::Uint8, 8));
+    session.edit("scaled", Change::Codes { bits: 5, signed: false, narrow_range: false }).unwrap();
+    session.edit("scaled", Change::Type(DType::Int8)).unwrap();
+    assert_eq!((session.grid("scaled").params.dtype, session.grid("scaled").bits), (DType::Int8, 5));
+    let before = session.table.clone();
+    for other in [DType::Int32, DType::Float32, DType::Int2, DType::Int64] {
+        assert!(matches!(session.edit("scaled", Change::Type(other)), Err(GridError::Row(_))), "{other}");
+    }
+    assert!(session.table == before);
+}
+
 #[test]
 fn codes_change_without_drift() {
     let lifted = own("static_int8");

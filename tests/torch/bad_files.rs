@@ -182,31 +182,81 @@ fn other_archives_are_told() {
     assert_clear(read_pytorch(&content, "net.pt", &Limits::default(), &options).unwrap_err());
 }
 
+/// A TorchScript archive of one class with this body of `forward`, and one weight.
+fn script(body: &str) -> Bytes {
+    let pickle = b"\x80\x02c__torch__.net\nNet\n)\x81}(X\x08\x00\x00\x00trainingK\x00X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQK\x00(K\x04t(K\x01t\x89ccollections\nOrderedDict\n)RtRub.";
+    let body = body.replace('\n', "\n    ");
+    let code =
+        format!("class Net(Module):\n  def forward(self: __torch__.net.Net, x: Tensor) -> Tensor:\n    {body}\n");
+    let members: Vec<(&str, &[u8])> = vec![
+        ("n/data.pkl", pickle),
+        ("n/data/0", &[0; 16]),
+        ("n/constants.pkl", b"\x80\x02)."),
+        ("n/code/__torch__/net.py", code.as_bytes()),
+    ];
+    archive(&members, true)
+}
+
+/// Reads a script whose graph must be refused with these words; its weight stays.
+fn refused(body: &str, words: &str) {
+    let shown: String = body.chars().take(80).collect();
+    let file = read(script(body)).unwrap_or_else(|error| panic!("{shown}: {error}"));
+    assert!(!file.has_graph, "{shown}");
+    assert_eq!(file.tensors.len(), 1);
+    let notes = file.converted.notes.join(" ");
+    assert!(notes.contains(words), "{shown}: {notes}");
+}
+
 /// TorchScript whose loop never ends, whose calls never end, and whose text is no code.
 #[test]
 fn code_that_runs_away_is_stopped() {
-    let pickle = b"\x80\x02c__torch__.net\nNet\n)\x81}(X\x08\x00\x00\x00trainingK\x00X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQK\x00(K\x04t(K\x01t\x89ccollections\nOrderedDict\n)RtRub.";
     for (body, words) in [
-        ("while True:\n      x = x", "steps"),
+        ("while True:\n  x = x", "steps"),
         ("return (self).forward(x, )", "calls inside"),
-        ("with x:\n      pass", "line"),
-        ("for i in range(100000000):\n      pass\n    return x", "range"),
+        ("with x:\n  pass", "line"),
+        ("for i in range(100000000):\n  pass\nreturn x", "range"),
+        ("for i in range(0, 9223372036854775807, 4611686018427387905):\n  while True:\n    x = x\nreturn x", "steps"),
         ("return torch.view(x, [2, 2", "line"),
         ("return ops.other.thing(1)", "not known"),
-        ("if torch.gt(torch.sum(x), 1):\n      x = torch.relu(x)\n    return x", "branch"),
+        ("if torch.gt(torch.sum(x), 1):\n  x = torch.relu(x)\nreturn x", "branch"),
     ] {
-        let code =
-            format!("class Net(Module):\n  def forward(self: __torch__.net.Net, x: Tensor) -> Tensor:\n    {body}\n");
-        let members: Vec<(&str, &[u8])> = vec![
-            ("n/data.pkl", pickle),
-            ("n/data/0", &[0; 16]),
-            ("n/constants.pkl", b"\x80\x02)."),
-            ("n/code/__torch__/net.py", code.as_bytes()),
-        ];
-        let file = read(archive(&members, false)).unwrap_or_else(|error| panic!("{body}: {error}"));
-        assert!(!file.has_graph, "{body}");
-        assert_eq!(file.tensors.len(), 1);
-        let notes = file.converted.notes.join(" ");
-        assert!(notes.contains(words), "{body}: {notes}");
+        refused(body, words);
     }
+}
+
+/// A few kilobytes that would be a tree of a million levels: whoever walks it takes a frame for each.
+#[test]
+fn chains_do_not_end_the_stack() {
+    let many = 1_000_000;
+    for link in [".T", " + x", " * x", " or x", "[0]", "()"] {
+        let body = format!("return x{}", link.repeat(many / link.len()));
+        assert!(script(&body).len() < 20_000);
+        refused(&body, "nested too deeply");
+    }
+    refused(&format!("if False:\n  y = x{}\nreturn torch.relu(x)", ".a".repeat(many)), "nested too deeply");
+    refused(&format!("f = x.a\nfor i in range(100000):\n  f = f.a\nreturn f{}", ".a".repeat(9)), "attribute");
+    refused("f = torch\nfor i in range(100000):\n  f = f.aaaaaaaaaa\nreturn x", "letters");
+}
+
+/// A few bytes that would be gigabytes of lists and text.
+#[test]
+fn lists_and_text_do_not_grow_without_end() {
+    let twice = "l = l + l\n".repeat(40);
+    for body in [
+        format!("l = [1, 2, 3, 4]\n{twice}return torch.relu(x)"),
+        format!("l = (1, 2, 3, 4)\n{twice}return torch.relu(x)"),
+        format!("l = \"abcdefgh\"\n{twice}return torch.relu(x)"),
+        format!("l = [1]\n{}return torch.relu(x)", "l = l * 1000\n".repeat(4)),
+        "l = [0]\nfor i in range(2000):\n  l.append(range(1000000))\nreturn torch.relu(x)".to_owned(),
+        "l = [x] * 1000\nl = l * 1000\nfor i in range(1000):\n  y = torch.cat(l)\nreturn y".to_owned(),
+        // Few lists, each in the next one many times: compared element by element they never end.
+        format!("l = [1]\nm = [1]\n{}y = l == m\nreturn torch.relu(x)", "l = [l] * 9\nm = [m] * 9\n".repeat(15)),
+        "for i in range(400000):\n  x = torch.relu(x)\nreturn x".to_owned(),
+    ] {
+        refused(&body, "steps");
+    }
+    refused(&format!("l = [x]\n{}return l", "l = [l] * 1000\n".repeat(6)), "values");
+    // Lists inside of lists are dropped without a frame for each.
+    let file = read(script("l = [1]\nfor i in range(200000):\n  l = [l]\nreturn torch.relu(x)")).unwrap();
+    assert!(file.has_graph, "{:?}", file.converted.notes);
 }

@@ -3,8 +3,8 @@
 
 use crate::support::{bytes, fixtures, npz, run, torch};
 use quantscope::engine::Semantics;
-use quantscope::import::{TorchKind, read_safetensors};
-use quantscope::onnx::Document;
+use quantscope::import::{Kind, TorchKind, detect, read_safetensors};
+use quantscope::onnx::{Dim, Document, declared_fact};
 use quantscope::quant::{Granularity, dequantize_tensor, quantized_tensors};
 use quantscope::tensor::{DType, Tensor};
 use std::collections::BTreeMap;
@@ -53,6 +53,19 @@ fn float_models_equal_pytorch() {
         "branches_script",
         "sequential",
         "graph_module",
+        "flattened_script",
+        "viewed_script",
+        "rows_script",
+        "normed_script",
+        "relu_first_script",
+        "sizes_script",
+        "lenet_script",
+        "adaptive_trace",
+        "shuffled_trace",
+        "shuffled_script",
+        "attention_script",
+        "instances_trace",
+        "instances_script",
     ];
     let mut failed = Vec::new();
     for name in names {
@@ -72,7 +85,45 @@ fn a_file_without_weights_says_why_it_is_not_converted() {
     let limits = quantscope::import::Limits::default();
     let refused = quantscope::import::read_pytorch(&bytes, "refused_trace.pt", &limits, &options).unwrap_err();
     let said = refused.to_string();
-    assert!(said.contains("without any tensor") && said.contains("adaptive pooling from 12 to 5"), "{said}");
+    assert!(said.contains("without any tensor") && said.contains("a divisor of its own"), "{said}");
+}
+
+#[test]
+fn a_script_says_what_its_inputs_are_taken_for() {
+    for (name, dims, word) in [
+        ("flattened_script", [None, Some(1), Some(8), Some(8)].as_slice(), Some("images of 1 x 8 x 8")),
+        ("viewed_script", &[None, Some(1), Some(8), Some(8)], Some("images of 1 x 8 x 8")),
+        ("rows_script", &[None, Some(1), Some(8), Some(8)], Some("images of 1 x 8 x 8")),
+        ("normed_script", &[None, Some(3), None, None], None),
+        ("relu_first_script", &[None, Some(3), None], None),
+        ("sizes_script", &[None, None, None, None], None),
+        ("lenet_script", &[None, Some(1), None, None], None),
+    ] {
+        let file = torch(&fixtures().join(format!("{name}.pt")));
+        assert!(file.has_graph, "{name}: {:?}", file.converted.notes);
+        let input = declared_fact(&file.converted.document.graph().input[0]);
+        let found: Vec<Option<usize>> = input.shape.unwrap().iter().map(Dim::known).collect();
+        assert_eq!(found, dims, "{name}");
+        let said = file.converted.notes.iter().find(|note| note.contains("does not tell its rank"));
+        assert_eq!(said.is_some(), word.is_some(), "{name}: {:?}", file.converted.notes);
+        assert!(word.is_none_or(|word| said.unwrap().contains(word)), "{name}: {said:?}");
+    }
+}
+
+#[test]
+fn an_old_file_of_a_newer_protocol_is_one() {
+    let content = bytes(&fixtures().join("legacy_protocol_4.pt"));
+    assert_eq!(detect("weights", &content, content.len() as u64), Kind::TorchLegacy);
+    let file = torch(&fixtures().join("legacy_protocol_4.pt"));
+    assert_eq!(file.tensors[0].tensor.to_f32().unwrap(), [1.0, 2.0]);
+}
+
+#[test]
+fn an_archive_is_one_whatever_its_folder_is_called() {
+    let content = bytes(&fixtures().join("name_of_21_characters.pt"));
+    assert_eq!(detect("weights", &content, content.len() as u64), Kind::TorchZip);
+    let file = torch(&fixtures().join("name_of_21_characters.pt"));
+    assert_eq!(file.tensors[0].tensor.to_f32().unwrap(), [1.0, 2.0]);
 }
 
 #[test]

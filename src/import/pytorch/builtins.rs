@@ -2,9 +2,13 @@
 
 use super::graph::{self, Args, Made, Refusal};
 use super::machine::Machine;
+use super::numbers::{numbers, position_of};
 use super::packed;
 use super::python::Py;
 use crate::onnx::Dim;
+
+/// Numbers of one range.
+const MAX_RANGE: usize = 1_000_000;
 
 /// What a name comes to without a node; `None` where it is no such thing.
 pub(super) fn call(machine: &mut Machine<'_>, full_name: &str, args: &Args) -> Made<Option<Py>> {
@@ -82,16 +86,17 @@ pub(super) fn call(machine: &mut Machine<'_>, full_name: &str, args: &Args) -> M
                 [start, end, step] => (number(start)?, number(end)?, number(step)?),
                 _ => return Err(Refusal::new("a range of unknown length")),
             };
-            if step == 0 || (end - start) / step > 1_000_000 {
-                return Err(Refusal::new(format!("a range from {start} to {end}")));
-            }
-            let mut items = Vec::new();
-            let mut at = start;
-            while (step > 0 && at < end) || (step < 0 && at > end) {
-                items.push(Py::Int(at));
-                at += step;
-            }
-            Py::list(items)
+            let count = match step {
+                0 => return Err(Refusal::new(format!("a range from {start} to {end}"))),
+                1.. => i128::from(end) - i128::from(start),
+                _ => i128::from(start) - i128::from(end),
+            };
+            let count = (count.max(0) + i128::from(step).abs() - 1) / i128::from(step).abs();
+            let count = usize::try_from(count).ok().filter(|&count| count <= MAX_RANGE);
+            let count = count.ok_or_else(|| Refusal::new(format!("a range from {start} to {end}")))?;
+            machine.charge(count)?;
+            let at = |index: usize| start.saturating_add((index as i64).saturating_mul(step));
+            Py::list((0..count).map(|index| Py::Int(at(index))).collect())
         }
         "list" | "tuple" => match first.items() {
             Some(items) if name == "list" => Py::list(items),
@@ -119,11 +124,16 @@ pub(super) fn call(machine: &mut Machine<'_>, full_name: &str, args: &Args) -> M
             (Py::Dict(_), Some(key)) => first.entry(key).unwrap_or(at(2)),
             _ => return Ok(None),
         },
-        "__contains__" | "in_" => match (first.items(), &first) {
-            (Some(items), _) => Py::Bool(items.iter().any(|item| equal(item, &at(1)) == Some(true))),
-            (None, Py::Dict(pairs)) => Py::Bool(pairs.borrow().iter().any(|(key, _)| equal(key, &at(1)) == Some(true))),
-            _ => Py::unknown("whether something is in there"),
-        },
+        "__contains__" | "in_" => {
+            let items = match &first {
+                Py::Dict(pairs) => Some(pairs.borrow().iter().map(|(key, _)| key.clone()).collect()),
+                other => other.items(),
+            };
+            match items {
+                Some(items) => Py::Bool(position_of(machine, &items, &at(1))?.is_some()),
+                None => Py::unknown("whether something is in there"),
+            }
+        }
         "int" | "Int" | "item" => match (&first, first.as_float()) {
             (Py::Size(..), _) => first,
             (_, Some(number)) => Py::Int(number as i64),
@@ -136,7 +146,7 @@ pub(super) fn call(machine: &mut Machine<'_>, full_name: &str, args: &Args) -> M
         "bool" | "Bool" => machine.truth(&first).map_or(Py::unknown("a condition that is computed"), Py::Bool),
         "Size" => first,
         "Tensor" | "tensor" | "scalar_tensor" | "as_tensor" if first.as_float().is_some() => first,
-        _ => return Ok(numbers(name, args)),
+        _ => return numbers(machine, name, args),
     }))
 }
 
@@ -162,133 +172,8 @@ fn length(value: &Py) -> Option<usize> {
     }
 }
 
-/// Whether two values are equal, where that is known.
-fn equal(left: &Py, right: &Py) -> Option<bool> {
-    match (left, right) {
-        (Py::Text(left), Py::Text(right)) => Some(left == right),
-        (Py::Unknown(_) | Py::Size(..) | Py::Value(_), _) | (_, Py::Unknown(_) | Py::Size(..) | Py::Value(_)) => None,
-        (Py::None, other) | (other, Py::None) => Some(other.is_none()),
-        (left, right) => match (left.items(), right.items()) {
-            (Some(left), Some(right)) => {
-                if left.len() != right.len() {
-                    return Some(false);
-                }
-                left.iter().zip(&right).try_fold(true, |all, (left, right)| Some(all && equal(left, right)?))
-            }
-            (None, None) => match (left.as_float(), right.as_float()) {
-                (Some(left), Some(right)) => Some(left == right),
-                _ => Some(false),
-            },
-            _ => Some(false),
-        },
-    }
-}
-
-/// Arithmetic and comparison of plain numbers; `None` where a tensor takes part.
-fn numbers(name: &str, args: &Args) -> Option<Py> {
-    let name = match name.strip_suffix('_') {
-        Some(plain) if matches!(plain, "and" | "or") => plain,
-        _ => name.split('.').next().unwrap_or(name),
-    };
-    let plain = |value: &Py| !matches!(value, Py::Value(_) | Py::Tensor(_));
-    if args.positional.is_empty() || !args.positional.iter().all(plain) {
-        return None;
-    }
-    let two = match args.positional.as_slice() {
-        [left, right] => Some((left, right)),
-        _ => None,
-    };
-    if let (Some((left, right)), "eq" | "ne") = (two, name) {
-        return Some(match equal(left, right) {
-            Some(same) => Py::Bool(same == (name == "eq")),
-            None => Py::unknown("a comparison of what a run gives"),
-        });
-    }
-    // `[1, 2] + [3]`, `[1] * 3`, `'a' + 'b'`.
-    if let Some((left, right)) = two {
-        match (name, left.items(), right.items(), right.as_int()) {
-            ("add", Some(mut items), Some(more), _) => {
-                items.extend(more);
-                return Some(if matches!(left, Py::Tuple(_)) { Py::tuple(items) } else { Py::list(items) });
-            }
-            ("mul", Some(items), None, Some(count @ 0..=1000)) => {
-                return Some(Py::list(items.iter().cycle().take(items.len() * count as usize).cloned().collect()));
-            }
-            _ => {}
-        }
-        if let ("add", Some(left), Some(right)) = (name, left.as_text(), right.as_text()) {
-            return Some(Py::Text(format!("{left}{right}").into()));
-        }
-    }
-    const KNOWN: [&str; 25] = [
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "truediv",
-        "floordiv",
-        "floor_divide",
-        "mod",
-        "remainder",
-        "pow",
-        "neg",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "and",
-        "or",
-        "min",
-        "max",
-        "ceil",
-        "floor",
-        "sqrt",
-        "abs",
-        "round",
-        "__and__",
-    ];
-    if !KNOWN.contains(&name) {
-        return None;
-    }
-    let unknown = || Some(Py::unknown("a number that a run gives"));
-    if args.positional.iter().any(|value| matches!(value, Py::Size(..) | Py::Unknown(_))) {
-        return unknown();
-    }
-    let floats: Option<Vec<f64>> = args.positional.iter().map(Py::as_float).collect();
-    let floats = floats?;
-    let whole = args.positional.iter().all(|value| matches!(value, Py::Int(_) | Py::Bool(_)));
-    let number = |value: f64| {
-        if whole && value.fract() == 0.0 && value.abs() < 9e15 { Py::Int(value as i64) } else { Py::Float(value) }
-    };
-    Some(match (name, floats.as_slice()) {
-        ("add", [a, b]) => number(a + b),
-        ("sub", [a, b]) => number(a - b),
-        ("mul", [a, b]) => number(a * b),
-        ("div" | "truediv", [a, b]) if *b != 0.0 => Py::Float(a / b),
-        ("floordiv" | "floor_divide", [a, b]) if *b != 0.0 => number((a / b).floor()),
-        ("mod" | "remainder", [a, b]) if *b != 0.0 => number(a - b * (a / b).floor()),
-        ("pow", [a, b]) => number(a.powf(*b)),
-        ("neg", [a]) => number(-a),
-        ("lt", [a, b]) => Py::Bool(a < b),
-        ("le", [a, b]) => Py::Bool(a <= b),
-        ("gt", [a, b]) => Py::Bool(a > b),
-        ("ge", [a, b]) => Py::Bool(a >= b),
-        ("and" | "__and__", [a, b]) => Py::Bool(*a != 0.0 && *b != 0.0),
-        ("or", [a, b]) => Py::Bool(*a != 0.0 || *b != 0.0),
-        ("min", [a, b]) => number(a.min(*b)),
-        ("max", [a, b]) => number(a.max(*b)),
-        ("ceil", [a]) => Py::Int(a.ceil() as i64),
-        ("floor", [a]) => Py::Int(a.floor() as i64),
-        ("sqrt", [a]) => Py::Float(a.sqrt()),
-        ("abs", [a]) => number(a.abs()),
-        ("round", [a]) => Py::Int(a.round_ties_even() as i64),
-        _ => return None,
-    })
-}
-
 /// The sizes of a tensor, or one of them.
 pub(super) fn size(machine: &mut Machine<'_>, value: &Py, axis: Option<i64>) -> Made<Py> {
-    let unknown = || Py::unknown("the size of a tensor whose rank is not known");
     let sizes: Vec<Py> = match (value, &mut machine.graph) {
         (Py::Tensor(constant), _) => constant.tensor.shape().iter().map(|&dim| Py::Int(dim as i64)).collect(),
         (Py::Value(id), Some(graph)) => {
@@ -303,7 +188,8 @@ pub(super) fn size(machine: &mut Machine<'_>, value: &Py, axis: Option<i64>) -> 
                 }
                 // The first axis is the batch, whatever the rank.
                 None if axis == Some(0) => return Ok(Py::Size(id, 0)),
-                None => return Ok(unknown()),
+                None if axis.is_none() => return Ok(Py::Sizes(id)),
+                None => return Ok(Py::unknown("the size of a tensor whose rank is not known")),
             }
         }
         (other, _) => return Err(Refusal::new(format!("the size of {}", other.describe()))),
@@ -329,10 +215,20 @@ pub(super) fn rank(machine: &mut Machine<'_>, value: &Py) -> Made<Py> {
 /// `owner[key]`.
 pub(super) fn item(machine: &mut Machine<'_>, owner: &Py, key: &Py) -> Made<Py> {
     if let (Py::Dict(_), Some(key)) = (owner, key.as_text()) {
+        machine.charge(owner.length())?;
         return owner.entry(key).ok_or_else(|| Refusal::new(format!("the key '{key}', which is not there")));
     }
-    if let Some(items) = owner.items() {
+    if let Py::Sizes(id) = owner {
+        let axis = key.as_int();
+        return match axis {
+            Some(_) => size(machine, &Py::Value(*id), axis),
+            None => Ok(Py::unknown("some sizes of a tensor whose rank is not known")),
+        };
+    }
+    if matches!(owner, Py::List(_) | Py::Tuple(_)) {
         if let Some((start, end, step)) = slice_of(key) {
+            machine.charge(owner.length())?;
+            let items = owner.items().unwrap_or_default();
             let length = items.len() as i64;
             let clamp = |index: Option<i64>, default: i64| match index {
                 Some(index) if index < 0 => (index + length).max(0),
@@ -345,9 +241,13 @@ pub(super) fn item(machine: &mut Machine<'_>, owner: &Py, key: &Py) -> Made<Py> 
             return Ok(if matches!(owner, Py::Tuple(_)) { Py::tuple(part) } else { Py::list(part) });
         }
         let index = key.as_int().ok_or_else(|| Refusal::new(format!("the index {}", key.describe())))?;
-        let at = if index < 0 { index + items.len() as i64 } else { index };
-        let found = usize::try_from(at).ok().and_then(|at| items.get(at)).cloned();
-        return found.ok_or_else(|| Refusal::new(format!("item {index} of {}", items.len())));
+        let at = if index < 0 { index + owner.length() as i64 } else { index };
+        let found = usize::try_from(at).ok().and_then(|at| match owner {
+            Py::List(items) => items.borrow().get(at).cloned(),
+            Py::Tuple(items) => items.get(at).cloned(),
+            _ => None,
+        });
+        return found.ok_or_else(|| Refusal::new(format!("item {index} of {}", owner.length())));
     }
     match owner {
         // A type: `List[int]`.
@@ -366,7 +266,7 @@ pub(super) fn item(machine: &mut Machine<'_>, owner: &Py, key: &Py) -> Made<Py> 
 /// Start, end and step of a slice.
 fn slice_of(key: &Py) -> Option<(Option<i64>, Option<i64>, i64)> {
     let Py::Tuple(parts) = key else { return None };
-    match &**parts {
+    match parts.as_slice() {
         [Py::Name(name), start, end, step] if name.as_ref() == "slice" => {
             Some((start.as_int(), end.as_int(), step.as_int().unwrap_or(1)))
         }
@@ -406,11 +306,13 @@ fn index_tensor(machine: &mut Machine<'_>, owner: &Py, key: &Py) -> Made<Py> {
 }
 
 /// `owner[key] = value`.
-pub(super) fn set_item(owner: &Py, key: &Py, value: Py) -> Made<()> {
+pub(super) fn set_item(machine: &mut Machine<'_>, owner: &Py, key: &Py, value: Py) -> Made<()> {
     match owner {
         Py::Dict(pairs) => {
+            let keys: Vec<Py> = pairs.borrow().iter().map(|(known, _)| known.clone()).collect();
+            let known = position_of(machine, &keys, key)?;
             let mut pairs = pairs.borrow_mut();
-            match pairs.iter_mut().find(|(known, _)| equal(known, key) == Some(true)) {
+            match known.and_then(|position| pairs.get_mut(position)) {
                 Some((_, old)) => *old = value,
                 None => pairs.push((key.clone(), value)),
             }

@@ -44,6 +44,13 @@ impl Code {
         methods.iter().find(|method| method.name.as_ref() == name).cloned().map(Ok)
     }
 
+    /// Whether a class is in the code that has fields alone: a named tuple.
+    pub fn is_named_tuple(&mut self, class: &str) -> bool {
+        let Some((module, class)) = class.rsplit_once('.') else { return false };
+        let Some(Ok(source)) = self.source(module) else { return false };
+        source.classes.iter().any(|(known, methods)| known.as_ref() == class && methods.is_empty())
+    }
+
     /// A function of a module; `None` where it is not in the code.
     pub fn function(&mut self, name: &str) -> Option<Result<Rc<Function>, String>> {
         let (module, name) = name.rsplit_once('.')?;

@@ -1,7 +1,7 @@
 //! The zip archive that `torch.save` and `torch.jit.save` write.
 
 use crate::import::limits::Budget;
-use crate::import::{ImportError, source::clean_path};
+use crate::import::{ImportError, archive, source::clean_path};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -19,7 +19,7 @@ pub(super) struct Container {
 impl Container {
     /// Reads the directory of an archive, no content yet.
     pub fn open(bytes: &Bytes, budget: &Budget) -> Result<Self, ImportError> {
-        let archive = ZipArchive::new(Cursor::new(bytes.clone())).map_err(|error| {
+        let archive = archive::open_zip(bytes.clone()).map_err(|error| {
             let expected = "a zip archive with its directory at the end";
             ImportError::format("zip directory", error.to_string(), expected, DAMAGED)
         })?;

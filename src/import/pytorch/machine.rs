@@ -4,18 +4,21 @@
 //! computed here (numbers, lists, text) or made a node. What a branch or loop depends on has to be known.
 
 use super::code::Code;
-use super::graph::{self, Args, Graph, Made, Refusal};
+use super::graph::{Args, Graph, Made, Refusal};
 use super::python::{Heap, ObjectId, Py};
 use super::script::{Expr, Function, Statement, parse};
 use super::{builtins, modules};
 use crate::import::LayerValues;
 use crate::onnx::Dim;
-use crate::tensor::DType;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Expressions and statements that one file may take: loops end.
+/// Expressions, statements and elements of lists and texts that one file may take: loops end, and lists stay small.
 const MAX_STEPS: usize = 2_000_000;
+/// Expressions inside of expressions, over all calls.
+const MAX_LEVELS: usize = 300;
+/// Letters of a dotted name.
+pub(super) const MAX_NAME: usize = 1000;
 /// Calls inside of calls.
 const MAX_CALLS: usize = 48;
 
@@ -44,6 +47,7 @@ pub(super) struct Machine<'a> {
     generated: HashMap<ObjectId, Rc<Function>>,
     steps: usize,
     calls: usize,
+    levels: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -58,6 +62,7 @@ impl<'a> Machine<'a> {
             generated: HashMap::new(),
             steps: 0,
             calls: 0,
+            levels: 0,
         }
     }
 
@@ -135,7 +140,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn call_function(&mut self, function: &Rc<Function>, this: Option<Py>, args: Args) -> Made<Py> {
+    pub fn call_function(&mut self, function: &Rc<Function>, this: Option<Py>, args: Args) -> Made<Py> {
         if self.calls >= MAX_CALLS {
             return Err(Refusal::new("calls inside of each other without an end"));
         }
@@ -162,7 +167,12 @@ impl<'a> Machine<'a> {
     }
 
     fn step(&mut self) -> Made<()> {
-        self.steps += 1;
+        self.charge(1)
+    }
+
+    /// Counts steps, or elements that are made or walked.
+    pub fn charge(&mut self, steps: usize) -> Made<()> {
+        self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS { Err(Refusal::new("code that takes too many steps")) } else { Ok(()) }
     }
 
@@ -227,6 +237,7 @@ impl<'a> Machine<'a> {
             },
             Statement::For(target, items, body) => {
                 let items = self.value(items, names)?;
+                self.charge(items.length().max(items.as_int().map_or(0, |count| usize::try_from(count).unwrap_or(0))))?;
                 let items = match items {
                     // `range(3)` is a list here.
                     Py::Int(count) => (0..count.clamp(0, MAX_STEPS as i64)).map(Py::Int).collect(),
@@ -260,6 +271,8 @@ impl<'a> Machine<'a> {
         match target {
             Expr::Name(name) => _ = names.insert(name.clone(), value),
             Expr::Tuple(targets) | Expr::List(targets) => {
+                self.charge(value.length())?;
+                let value = self.ranked(value, targets.len())?;
                 let items = value.items().filter(|items| items.len() == targets.len());
                 let items =
                     items.ok_or_else(|| Refusal::new(format!("{} for {} names", value.describe(), targets.len())))?;
@@ -273,7 +286,7 @@ impl<'a> Machine<'a> {
             },
             Expr::Index(owner, key) => {
                 let (owner, key) = (self.value(owner, names)?, self.value(key, names)?);
-                builtins::set_item(&owner, &key, value)?;
+                builtins::set_item(self, &owner, &key, value)?;
             }
             _ => return Err(Refusal::new("a value is assigned to something that holds none")),
         }
@@ -293,8 +306,19 @@ impl<'a> Machine<'a> {
             Py::Dict(pairs) => !pairs.borrow().is_empty(),
             Py::Tensor(_) => value.as_float()? != 0.0,
             Py::Object(_) | Py::Packed(_) | Py::Name(_) | Py::Method(..) => true,
-            Py::Value(_) | Py::Size(..) | Py::Unknown(_) => return None,
+            Py::Value(_) | Py::Size(..) | Py::Sizes(_) | Py::Unknown(_) => return None,
         })
+    }
+
+    /// `b, c, h, w = x.size()` tells how many dims x has.
+    fn ranked(&mut self, value: Py, count: usize) -> Made<Py> {
+        match (&value, &mut self.graph) {
+            (Py::Sizes(id), Some(graph)) => {
+                graph.learn(*id, &vec![Dim::Unknown; count]);
+                builtins::size(self, &Py::Value(*id), None)
+            }
+            _ => Ok(value),
+        }
     }
 
     fn values(&mut self, items: &[Expr], names: &mut Names) -> Made<Vec<Py>> {
@@ -303,6 +327,7 @@ impl<'a> Machine<'a> {
             match item {
                 Expr::Operator("unpack", inner) => {
                     let inner = self.value(inner.first().unwrap_or(&Expr::None), names)?;
+                    self.charge(inner.length())?;
                     found.extend(inner.items().ok_or_else(|| Refusal::new("something that is no list is unpacked"))?);
                 }
                 item => found.push(self.value(item, names)?),
@@ -313,6 +338,16 @@ impl<'a> Machine<'a> {
 
     fn value(&mut self, expr: &Expr, names: &mut Names) -> Made<Py> {
         self.step()?;
+        if self.levels >= MAX_LEVELS {
+            return Err(Refusal::new("code nested too deeply"));
+        }
+        self.levels += 1;
+        let value = self.value_of(expr, names);
+        self.levels -= 1;
+        value
+    }
+
+    fn value_of(&mut self, expr: &Expr, names: &mut Names) -> Made<Py> {
         Ok(match expr {
             Expr::None => Py::None,
             Expr::Bool(value) => Py::Bool(*value),
@@ -391,120 +426,13 @@ impl<'a> Machine<'a> {
             }
         })
     }
-
-    /// `owner.name`.
-    pub fn attribute(&mut self, owner: Py, name: &str) -> Made<Py> {
-        Ok(match &owner {
-            Py::Object(object) => {
-                if let Some(value) = self.heap.attribute(*object, name) {
-                    return Ok(match &value {
-                        Py::Object(_) => super::packed::of(self.heap, &value).map_or(value, Py::Packed),
-                        _ => value,
-                    });
-                }
-                Py::Method(Box::new(owner), name.into())
-            }
-            Py::Name(module) if module.as_ref() == "CONSTANTS" => {
-                let number = name.strip_prefix('c').and_then(|number| number.parse::<usize>().ok());
-                let found = number.and_then(|number| self.constants.get(number)).cloned();
-                let found = found.map(|value| super::packed::of(self.heap, &value).map_or(value, Py::Packed));
-                found.ok_or_else(|| Refusal::new(format!("the constant {name}, which is not in the file")))?
-            }
-            Py::Name(module) => Py::Name(format!("{module}.{name}").into()),
-            Py::Value(_) | Py::Tensor(_) => match name {
-                "shape" => builtins::size(self, &owner, None)?,
-                "ndim" => builtins::rank(self, &owner)?,
-                "T" | "mT" => self.call_name("torch.t", Args::of(vec![owner]))?,
-                "dtype" | "device" | "layout" | "is_cuda" | "requires_grad" | "is_sparse" => {
-                    Py::unknown(format!("the {name} of a tensor"))
-                }
-                "is_quantized" => match (&owner, &self.graph) {
-                    (Py::Tensor(constant), _) => Py::Bool(constant.quant.is_some()),
-                    (Py::Value(id), Some(graph)) => Py::Bool(graph.value(graph.current(*id)).quant.is_some()),
-                    _ => Py::unknown("the kind of a tensor"),
-                },
-                _ => Py::Method(Box::new(owner), name.into()),
-            },
-            _ => Py::Method(Box::new(owner), name.into()),
-        })
-    }
-
-    fn call(&mut self, function: Py, mut args: Args) -> Made<Py> {
-        match function {
-            Py::Object(module) => self.call_module(module, args),
-            Py::Name(name) => self.call_name(&name, args),
-            Py::Method(owner, name) => match *owner {
-                Py::Object(object) => {
-                    if matches!(name.as_ref(), "forward" | "__call__") {
-                        return self.call_module(object, args);
-                    }
-                    let made = self.call_method(object, &name, args)?;
-                    let class = self.heap.get(object).class.clone();
-                    made.ok_or_else(|| Refusal::new(format!("the method {name} of {class}, whose code is not here")))
-                }
-                Py::Packed(packed) if matches!(name.as_ref(), "unpack" | "_weight_bias") => {
-                    let bias = packed.bias.clone().map_or(Py::None, Py::Tensor);
-                    Ok(Py::tuple(vec![Py::Tensor(packed.weight.clone()), bias]))
-                }
-                owner => {
-                    args.positional.insert(0, owner);
-                    self.call_name(&name, args)
-                }
-            },
-            other => Err(Refusal::new(format!("a call of {}", other.describe()))),
-        }
-    }
-
-    /// Calls a function by its name: computed here, found in the code, or an operation of the graph.
-    pub fn call_name(&mut self, name: &str, args: Args) -> Made<Py> {
-        if let Some(value) = builtins::call(self, name, &args)? {
-            return Ok(value);
-        }
-        if name.starts_with("__torch__.") {
-            let function = self.code.function(name);
-            let function = function.ok_or_else(|| Refusal::new(format!("the function {name} is not in the file")))?;
-            return self.call_function(&function.map_err(Refusal::new)?, None, args);
-        }
-        let Some(graph) = &mut self.graph else {
-            return Err(Refusal::new(format!("{name} outside of forward")));
-        };
-        let made = graph::call(graph, name, &args)
-            .map_err(|Refusal(why)| Refusal(if why.contains(name) { why } else { format!("{name}: {why}") }))?;
-        match made {
-            Some(value) => Ok(value),
-            None => self.foreign(name, &args),
-        }
-    }
-
-    /// An operation that has no ONNX form here is a node of a domain of its own, so that the rest can be seen.
-    pub fn foreign(&mut self, name: &str, args: &Args) -> Made<Py> {
-        let Some(graph) = &mut self.graph else { return Err(Refusal::new(format!("the operation {name}"))) };
-        let mut inputs = Vec::new();
-        let given = args.positional.iter().chain(args.named.iter().map(|(_, value)| value));
-        for value in given.flat_map(|value| value.items().unwrap_or_else(|| vec![value.clone()])) {
-            if matches!(value, Py::Value(_) | Py::Tensor(_)) {
-                let id = graph.operand(&value)?;
-                inputs.push(graph.real(id));
-            }
-        }
-        if inputs.is_empty() {
-            return Err(Refusal::new(format!("{name}, which is not known")));
-        }
-        let op = name.rsplit('.').next().unwrap_or(name);
-        let place = if graph.scope.is_empty() { String::new() } else { format!(" in {}", graph.scope) };
-        graph.unsupported.push(format!("{name}{place}"));
-        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let wish = graph.wish(op);
-        let made = graph.builder.node_of("pytorch", op, &inputs, &[&wish], &[]);
-        let name = made.into_iter().next().unwrap_or_default();
-        Ok(Py::Value(graph.unknown_value(name, DType::Float32)))
-    }
 }
 
 /// A name that says more than `_12` or `input3`.
 fn telling_name(name: &str) -> Option<String> {
     let plain = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    (!plain.is_empty() && plain != "_" && plain != "input" && plain != "x").then(|| name.to_owned())
+    let telling = !plain.is_empty() && plain.len() <= MAX_NAME && plain != "_" && plain != "input" && plain != "x";
+    telling.then(|| name.to_owned())
 }
 
 /// Whether a block does nothing but raise.

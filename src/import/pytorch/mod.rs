@@ -5,8 +5,10 @@
 //! pickles are parsed as data, and code is followed symbolically, with every size checked before it is allocated.
 
 mod builtins;
+mod calls;
 mod code;
 mod container;
+mod contents;
 mod convert;
 mod dtype;
 mod graph;
@@ -14,6 +16,7 @@ mod legacy;
 mod load;
 mod machine;
 mod modules;
+mod numbers;
 mod packed;
 mod python;
 mod script;

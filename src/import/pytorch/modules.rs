@@ -20,6 +20,8 @@ use Form::{Call, Identity, Sequence};
 const CONV: &[&str] = &["weight", "bias", "stride", "padding", "dilation", "groups"];
 const CONV_TRANSPOSE: &[&str] = &["weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"];
 const BATCH_NORM: &[&str] = &["weight", "bias", "running_mean", "running_var", "", "momentum", "eps"];
+const INSTANCE_NORM: &[&str] =
+    &["weight", "bias", "running_mean", "running_var", "track_running_stats", "momentum", "eps"];
 const MAX_POOL: &[&str] = &["kernel_size", "stride", "padding", "dilation", "ceil_mode"];
 const AVG_POOL: &[&str] = &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"];
 
@@ -34,6 +36,7 @@ fn form(class: &str) -> Option<Form> {
         "ConvTranspose3d" => Call("torch.conv_transpose3d", CONV_TRANSPOSE),
         "Linear" | "NonDynamicallyQuantizableLinear" => Call("torch.linear", &["weight", "bias"]),
         "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" | "SyncBatchNorm" => Call("torch.batch_norm", BATCH_NORM),
+        "InstanceNorm1d" | "InstanceNorm2d" | "InstanceNorm3d" => Call("torch.instance_norm", INSTANCE_NORM),
         "LayerNorm" => Call("torch.layer_norm", &["normalized_shape", "weight", "bias", "eps"]),
         "GroupNorm" => Call("torch.group_norm", &["num_groups", "weight", "bias", "eps"]),
         "MaxPool1d" => Call("torch.max_pool1d", MAX_POOL),
@@ -65,6 +68,7 @@ fn form(class: &str) -> Option<Form> {
         "Mish" => Call("torch.mish", &[]),
         "GELU" => Call("torch.gelu", &["approximate"]),
         "Softmax" => Call("torch.softmax", &["dim"]),
+        "LogSigmoid" => Call("torch.log_sigmoid", &[]),
         "LogSoftmax" => Call("torch.log_softmax", &["dim"]),
         "Flatten" => Call("torch.flatten", &["start_dim", "end_dim"]),
         "Unflatten" => Call("torch.unflatten", &["dim", "unflattened_size"]),
@@ -125,6 +129,11 @@ pub(super) fn call(machine: &mut Machine<'_>, module: ObjectId, args: Args) -> M
                 let value = match *attribute {
                     // A pickled model is converted as it is used: for inference.
                     "" => Py::Bool(false),
+                    // Without recorded statistics the input's own are used.
+                    "track_running_stats" => {
+                        let recorded = machine.heap.attribute(module, attribute).and_then(|value| value.as_int());
+                        Py::Bool(recorded.unwrap_or(0) == 0)
+                    }
                     "padding" => padded(machine, module, &mut given)?,
                     attribute => machine.heap.attribute(module, attribute).unwrap_or(Py::None),
                 };

@@ -1,11 +1,11 @@
 //! Python values: what a pickle holds, and what the code beside it computes with.
 
+use super::contents::{Fixed, Items, Pairs};
 use super::storage::{Storages, storage_ref};
 use super::tensor::{Constant, Rebuilt, rebuild};
 use crate::import::ImportError;
 use crate::import::limits::Budget;
 use crate::import::pickle::{self, Id, Object, Pickle, Value};
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -25,9 +25,9 @@ pub(super) enum Py {
     Int(i64),
     Float(f64),
     Text(Rc<str>),
-    List(Rc<RefCell<Vec<Py>>>),
-    Tuple(Rc<[Py]>),
-    Dict(Rc<RefCell<Vec<(Py, Py)>>>),
+    List(Rc<Items>),
+    Tuple(Rc<Fixed>),
+    Dict(Rc<Pairs>),
     /// A tensor of the file.
     Tensor(Rc<Constant>),
     Object(ObjectId),
@@ -37,6 +37,8 @@ pub(super) enum Py {
     Value(ValueId),
     /// A dim of a graph value that is not known yet, by axis.
     Size(ValueId, usize),
+    /// All dims of a graph value whose rank is not known yet.
+    Sizes(ValueId),
     /// A class, function or module by its dotted name.
     Name(Rc<str>),
     /// A method, not called yet.
@@ -87,7 +89,7 @@ impl PyObject {
 }
 
 /// All objects.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Heap {
     objects: Vec<PyObject>,
 }
@@ -129,7 +131,7 @@ impl Py {
     }
 
     pub fn list(items: Vec<Py>) -> Py {
-        Py::List(Rc::new(RefCell::new(items)))
+        Py::List(Items::new(items))
     }
 
     pub fn ints(items: &[i64]) -> Py {
@@ -137,11 +139,11 @@ impl Py {
     }
 
     pub fn tuple(items: Vec<Py>) -> Py {
-        Py::Tuple(items.into())
+        Py::Tuple(Fixed::new(items))
     }
 
     pub fn dict(pairs: Vec<(Py, Py)>) -> Py {
-        Py::Dict(Rc::new(RefCell::new(pairs)))
+        Py::Dict(Pairs::new(pairs))
     }
 
     pub fn unknown(what: impl AsRef<str>) -> Py {
@@ -154,6 +156,17 @@ impl Py {
             Py::List(items) => Some(items.borrow().clone()),
             Py::Tuple(items) => Some(items.to_vec()),
             _ => None,
+        }
+    }
+
+    /// How much a list, tuple, dict or text holds; 0 of anything else.
+    pub fn length(&self) -> usize {
+        match self {
+            Py::List(items) => items.borrow().len(),
+            Py::Tuple(items) => items.len(),
+            Py::Dict(pairs) => pairs.borrow().len(),
+            Py::Text(text) => text.len(),
+            _ => 0,
         }
     }
 
@@ -215,6 +228,7 @@ impl Py {
             Py::Packed(_) => "packed weights".to_owned(),
             Py::Value(_) => "a computed tensor".to_owned(),
             Py::Size(..) => "a size that is not known before a run".to_owned(),
+            Py::Sizes(_) => "the sizes of a tensor whose rank is not known".to_owned(),
             Py::Name(name) => format!("the name {name}"),
             Py::Method(_, name) => format!("the method {name}"),
             Py::Unknown(what) => what.to_string(),
@@ -397,7 +411,7 @@ impl<'a, 'b, 'c> Loader<'a, 'b, 'c> {
         let mut odd_state = None;
         for part in state.into_iter().flat_map(|state| match state {
             // (__dict__, __slots__)
-            Py::Tuple(parts) if matches!(&*parts, [Py::None | Py::Dict(_), Py::Dict(_)]) => parts.to_vec(),
+            Py::Tuple(parts) if matches!(parts.as_slice(), [Py::None | Py::Dict(_), Py::Dict(_)]) => parts.to_vec(),
             state => vec![state],
         }) {
             match part {

@@ -159,7 +159,7 @@ impl<'a> Walk<'a> {
                     return;
                 }
                 // The state dict of a quantized linear layer: (weight, bias).
-                if let (Some(layer), [Py::Tensor(_), Py::Tensor(_) | Py::None]) = (unpacked(path), &**items) {
+                if let (Some(layer), [Py::Tensor(_), Py::Tensor(_) | Py::None]) = (unpacked(path), items.as_slice()) {
                     self.value(&items[0], &join(layer, "weight"), depth + 1);
                     return self.value(&items[1], &join(layer, "bias"), depth + 1);
                 }

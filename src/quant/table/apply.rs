@@ -11,6 +11,9 @@ use crate::tensor::DType;
 /// [`Row::tensor`]; `None` where they are not known.
 pub type ValueRanges<'a> = &'a dyn Fn(&str) -> Option<Vec<(f32, f32)>>;
 
+/// A zero point is put beside the middle by a range where the scale grows by no more than this.
+const BESIDE_AT_MOST: f32 = 1.05;
+
 /// Bits that an edited row may have.
 const BITS: std::ops::RangeInclusive<u8> = 2..=16;
 
@@ -123,12 +126,17 @@ fn change(
             grid
         }
         Change::Range { channel, low, high } => range(&row.grid, *channel, *low, *high)?,
-        Change::Codes { bits, signed, narrow_range } => codes(&row.grid, *bits, *signed, *narrow_range)?,
+        Change::Codes { bits, signed, narrow_range } => {
+            let dtype = container(*bits, *signed, row.grid.params.dtype);
+            codes(&row.grid, *bits, dtype, *narrow_range)?
+        }
+        Change::Type(dtype) => stored_as(&row.grid, *dtype)?,
         Change::Symmetric(symmetric) => {
             let axis = axis_of(&row.grid)?;
             let known = values(row, axis, ranges).filter(|known| known.len() == row.grid.params.scale.len());
             let reach = known.map_or_else(|| row.grid.spans(), |known| wide(&known));
-            row.grid.spread_over(&reach, axis, *symmetric)?
+            let grid = row.grid.spread_over(&reach, axis, *symmetric)?;
+            if *symmetric { grid } else { beside_the_middle(grid, &reach)? }
         }
         Change::PerChannel(per_channel) => per_channel_of(row, *per_channel, ranges)?,
         Change::Grid(grid) => {
@@ -152,29 +160,109 @@ fn each<T>(values: &mut [T], channel: Option<usize>, mut change: impl FnMut(&mut
         None => values.iter_mut().for_each(change),
         Some(channel) => {
             let count = values.len();
-            let slot = values.get_mut(channel);
-            change(slot.ok_or_else(|| GridError::Row(format!("there is no channel {channel} of {count}")))?);
+            change(values.get_mut(channel).ok_or_else(|| no_channel(channel, count))?);
         }
     }
     Ok(())
 }
 
-/// Scale and zero point of a range: a symmetric row keeps its zero point.
+fn no_channel(channel: usize, count: usize) -> GridError {
+    GridError::Row(format!("there is no channel {channel} of {count}"))
+}
+
+/// An asymmetric grid over ranges whose zero points came out in the middle: one code beside it.
+fn beside_the_middle(mut grid: Grid, reach: &[Span]) -> Result<Grid, GridError> {
+    if !grid.is_symmetric() {
+        return Ok(grid);
+    }
+    let pairs: Option<Vec<(f32, i32)>> = reach.iter().map(|span| grid.spread_aside(*span)).collect();
+    let pairs = pairs.ok_or_else(|| {
+        GridError::Row(format!("the codes of {} bits reach both sides of 0 only symmetrically", grid.bits))
+    })?;
+    (grid.params.scale, grid.params.zero_point) = pairs.into_iter().unzip();
+    Ok(grid)
+}
+
+/// Scale and zero point of a range. A symmetric row keeps its zero point; an asymmetric one stays asymmetric as long as
+/// that costs next to nothing, so that a bound that is dragged past the other one's mirror image does not begin to move
+/// both. For all channels of several the range is the widest of them, and their own lie in it.
 fn range(grid: &Grid, channel: Option<usize>, low: f32, high: f32) -> Result<Grid, GridError> {
     if !(low.is_finite() && high.is_finite() && low < high && low <= 0.0 && high >= 0.0) {
         return Err(GridError::Range { low, high });
     }
+    let count = grid.params.scale.len();
+    let asked = Span::of_reals(low, high);
+    let spans = match channel {
+        Some(channel) if channel >= count => return Err(no_channel(channel, count)),
+        Some(channel) => vec![(channel, asked)],
+        None if count == 1 => vec![(0, asked)],
+        None => all_within(grid, (low, high)),
+    };
     let zero_point = grid.is_symmetric().then(|| grid.middle());
-    let (scale, zero_point) = grid.spread(Span::of_reals(low, high), zero_point)?;
+    let pairs: Result<Vec<(f32, i32)>, GridError> =
+        spans.iter().map(|(_, span)| grid.spread(*span, zero_point)).collect();
+    let mut pairs = pairs?;
+    let changed = with_pairs(grid, &spans, &pairs);
+    if zero_point.is_some() || !changed.is_symmetric() {
+        return Ok(changed);
+    }
+    for ((_, span), pair) in spans.iter().zip(&mut pairs) {
+        let beside = grid.spread_aside(*span).filter(|(scale, _)| *scale <= pair.0 * BESIDE_AT_MOST);
+        *pair = beside.unwrap_or(*pair);
+    }
+    Ok(with_pairs(grid, &spans, &pairs))
+}
+
+/// A grid with other scales and zero points in some places.
+fn with_pairs(grid: &Grid, places: &[(usize, Span)], pairs: &[(f32, i32)]) -> Grid {
     let mut changed = grid.clone();
-    each(&mut changed.params.scale, channel, |slot| *slot = scale)?;
-    each(&mut changed.params.zero_point, channel, |slot| *slot = zero_point)?;
-    Ok(changed)
+    for ((place, _), pair) in places.iter().zip(pairs) {
+        let params = &mut changed.params;
+        if let (Some(scale), Some(zero_point)) = (params.scale.get_mut(*place), params.zero_point.get_mut(*place)) {
+            (*scale, *zero_point) = *pair;
+        }
+    }
+    changed
+}
+
+/// The ranges of the channels that a range for all of them changes. Moved inwards, a bound cuts the channels that reach
+/// further, and leaves those alone that do not; moved outwards, it takes those along that reached furthest.
+fn all_within(grid: &Grid, asked: (f32, f32)) -> Vec<(usize, Span)> {
+    let own: Vec<(f32, f32)> = match grid.is_symmetric() {
+        true => grid.spans().into_iter().map(Span::reals).collect(),
+        false => grid.reach(),
+    };
+    let most = widest(&own);
+    let high = |own: f32, most: f32, asked: f32| match asked > most {
+        true if own >= most => asked,
+        true => own,
+        false => own.min(asked),
+    };
+    let next = own.iter().enumerate().map(|(place, own)| {
+        let next = (-high(-own.0, -most.0, -asked.0), high(own.1, most.1, asked.1));
+        (place, *own, next)
+    });
+    let changed = next.filter(|(_, own, next)| own != next);
+    let span = |(low, high): (f32, f32)| Some(Span::of_reals(low, high)).filter(|span| !span.is_empty());
+    // A channel of which nothing is left has the whole range: what it holds is cut off all the same.
+    changed.map(|(place, _, next)| (place, span(next).unwrap_or(Span::of_reals(asked.0, asked.1)))).collect()
+}
+
+/// The types that codes of 2 to 16 bits are stored in.
+const STORED: [DType; 6] = [DType::Int4, DType::Uint4, DType::Int8, DType::Uint8, DType::Int16, DType::Uint16];
+
+/// The same range in codes of another type: all of them, or as many bits as now where the type is as wide.
+fn stored_as(grid: &Grid, dtype: DType) -> Result<Grid, GridError> {
+    let width = dtype.bits().and_then(|bits| u8::try_from(bits).ok()).filter(|_| STORED.contains(&dtype));
+    let Some(width) = width else {
+        return Err(GridError::Row(format!("codes are stored in 4, 8 or 16 bits, not as {dtype}")));
+    };
+    let bits = if grid.params.dtype.bits() == dtype.bits() { grid.bits } else { width };
+    codes(grid, bits, dtype, grid.narrow_range)
 }
 
 /// Other codes over the same range.
-fn codes(grid: &Grid, bits: u8, signed: bool, narrow_range: bool) -> Result<Grid, GridError> {
-    let dtype = container(bits, signed, grid.params.dtype);
+fn codes(grid: &Grid, bits: u8, dtype: DType, narrow_range: bool) -> Result<Grid, GridError> {
     if !BITS.contains(&bits) || grid.params.dtype == DType::Int32 {
         return Err(GridError::Bits { bits, dtype: grid.params.dtype });
     }

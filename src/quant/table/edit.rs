@@ -1,6 +1,7 @@
 //! What a user can change in the table.
 
 use super::grid::Grid;
+use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
 
 /// A change of one row. Weights are requantized from their float values, and biases follow the scales they are made of.
@@ -30,10 +31,11 @@ pub enum Change {
         /// The zero point.
         zero_point: i32,
     },
-    /// The real range that the codes reach, of a channel or of all: scale and zero point follow by the quantizer's own
-    /// rule (a symmetric row keeps its zero point and takes the larger side).
+    /// The real range that the codes reach: scale and zero point follow by the quantizer's own rule (a symmetric row
+    /// keeps its zero point and takes the larger side).
     Range {
-        /// Which channel; `None`: every one.
+        /// Which channel; `None`: every one. Of several channels each keeps its own range as far as it lies in this
+        /// one; those that reach furthest follow a bound outwards.
         channel: Option<usize>,
         /// Lower bound.
         low: f32,
@@ -49,8 +51,11 @@ pub enum Change {
         /// Whether the lowest code is left out.
         narrow_range: bool,
     },
-    /// Symmetric (the zero point is 0, or the middle of an unsigned type) or asymmetric; the range is that of the
-    /// values where they are known, else the present one.
+    /// The type that codes are stored in (4, 8 or 16 bits): all its codes, or as many bits as now where it is as wide;
+    /// the real range stays as near as the new codes allow.
+    Type(DType),
+    /// Symmetric (the zero point is 0, or the middle of an unsigned type) or asymmetric (it is not, even where the range
+    /// is the same on both sides); the range is that of the values where they are known, else the present one.
     Symmetric(bool),
     /// A scale for each index of the row's channel axis, or one for all; ranges are those of the values.
     PerChannel(bool),

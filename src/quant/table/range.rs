@@ -29,6 +29,16 @@ impl Span {
         Span { low, high, width: high - low }
     }
 
+    /// Its bounds, rounded to f32.
+    pub fn reals(self) -> (f32, f32) {
+        (self.low as f32, self.high as f32)
+    }
+
+    /// Whether it has no width.
+    pub fn is_empty(self) -> bool {
+        self.low == self.high
+    }
+
     /// The range that holds both.
     pub fn and(self, other: Span) -> Span {
         Span::of_codes(self.low.min(other.low), self.high.max(other.high))
@@ -87,11 +97,28 @@ impl Grid {
         if self.signed() { 0 } else { 1 << (u32::from(self.bits.clamp(1, 31)) - 1) }
     }
 
+    /// Steps from 0 to the side of a symmetric range: the codes on the shorter side of the zero point, which is the
+    /// quantizer's -127..=127 of int8. Of 4 bit types half of all codes, as there.
+    fn side_steps(&self, zero_point: i32) -> f64 {
+        let (lowest, highest) = self.codes();
+        if self.bits == 4 && matches!(self.params.dtype, DType::Int4 | DType::Uint4) && !self.narrow_range {
+            return (f64::from(highest) - f64::from(lowest)) / 2.0;
+        }
+        (i64::from(highest) - i64::from(zero_point)).min(i64::from(zero_point) - i64::from(lowest)) as f64
+    }
+
+    /// The side of the symmetric range whose outermost code, the highest or the lowest, stands for `bound`. They are not
+    /// the same: the codes of most types go one step further below 0 than above it.
+    pub fn symmetric_side(&self, bound: f64, upper: bool) -> f64 {
+        let ((lowest, highest), middle) = (self.codes(), self.middle());
+        let steps = if upper { i64::from(highest) - i64::from(middle) } else { i64::from(middle) - i64::from(lowest) };
+        bound.abs() * (self.side_steps(middle) / steps.max(1) as f64)
+    }
+
     /// Scale and zero point under which the codes reach over a range, by ONNX Runtime's `compute_scale_zp` ([`crate::quant::scales`]) on the codes of this grid, the scale rounded to f32.
     ///
-    /// `symmetric` keeps a zero point: the scale is the larger side over the codes on the shorter side of it, which is
-    /// the quantizer's -127..=127 of int8 (4 bit types take all 16 codes, as there). A range without width gives scale
-    /// 1 and the code nearest to 0.
+    /// `symmetric` keeps a zero point: the scale is the larger side over [`Grid::side_steps`]. A range without width
+    /// gives scale 1 and the code nearest to 0.
     pub(super) fn spread(&self, span: Span, symmetric: Option<i32>) -> Result<(f32, i32), GridError> {
         let Span { low, high, width } = span;
         let refused = GridError::Range { low: low as f32, high: high as f32 };
@@ -100,13 +127,8 @@ impl Grid {
         }
         let (lowest, highest) = self.codes();
         let reach = low.abs().max(high.abs());
-        let packed = self.bits == 4 && matches!(self.params.dtype, DType::Int4 | DType::Uint4);
         let (scale, shifted) = match symmetric {
-            Some(_) if packed && !self.narrow_range => spread(-reach, 2.0 * reach, lowest, highest),
-            Some(zero_point) => {
-                let side = (i64::from(highest) - i64::from(zero_point)).min(i64::from(zero_point) - i64::from(lowest));
-                (reach / side as f64, 0.0)
-            }
+            Some(zero_point) => (reach / self.side_steps(zero_point), 0.0),
             None => spread(low, width, lowest, highest),
         };
         if !scale.is_finite() || scale > f64::from(f32::MAX) {
@@ -117,6 +139,23 @@ impl Grid {
         }
         let shifted = shifted.clamp(f64::from(lowest), f64::from(highest)) as i32;
         Ok((scale as f32, symmetric.unwrap_or(shifted)))
+    }
+
+    /// Scale and zero point over a range with the zero point next to the middle, on the side that makes the smaller
+    /// scale: for a grid that is to be asymmetric where the quantizer's rule would put the zero point into the middle.
+    /// `None` where the codes on one side of it are none, as those of two bits can be.
+    pub(super) fn spread_aside(&self, Span { low, high, .. }: Span) -> Option<(f32, i32)> {
+        let ((lowest, highest), middle) = (self.codes(), self.middle());
+        let over = |bound: f64, from: i32, to: i32| {
+            let steps = i64::from(to) - i64::from(from);
+            if bound == 0.0 { 0.0 } else { bound.abs() / steps as f64 }
+        };
+        let scale = |zero_point: i32| over(low, lowest, zero_point).max(over(high, zero_point, highest));
+        let beside = [middle.checked_sub(1), middle.checked_add(1)].into_iter().flatten();
+        let made = beside.filter(|zero_point| (lowest..=highest).contains(zero_point)).map(|zero| (scale(zero), zero));
+        let made = made.filter(|(scale, _)| *scale <= f64::from(f32::MAX));
+        let (scale, zero_point) = made.min_by(|a, b| a.0.total_cmp(&b.0))?;
+        Some((if scale < f64::from(f32::MIN_POSITIVE) { 1.0 } else { scale as f32 }, zero_point))
     }
 
     /// The same grid with parameters for these ranges: one, or one for each index along `axis`.
@@ -138,9 +177,8 @@ impl Grid {
         pairs
             .map(|(&scale, &zero_point)| {
                 let real = |code: i32| (f64::from(code) - f64::from(zero_point)) * f64::from(scale);
-                let (low, high) = (real(lowest), real(highest));
-                let side = low.abs().min(high.abs());
-                if symmetric { Span::of_codes(-side, side) } else { Span::of_codes(low, high) }
+                let side = self.side_steps(zero_point) * f64::from(scale);
+                if symmetric { Span::of_codes(-side, side) } else { Span::of_codes(real(lowest), real(highest)) }
             })
             .collect()
     }

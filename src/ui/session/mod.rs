@@ -4,6 +4,7 @@ pub mod autopilot;
 pub mod bit_widths;
 mod convert;
 mod evaluate;
+mod graph;
 mod lifecycle;
 pub mod playground;
 pub mod quantize;
@@ -13,6 +14,7 @@ mod verbs;
 
 pub use convert::Conversion;
 pub use evaluate::EvaluationState;
+pub use graph::{ColorBy, Graph};
 pub use selection::{Selection, View};
 
 use crate::platform::PickedFile;
@@ -59,6 +61,8 @@ pub struct Session {
     pub selection: RwSignal<Selection>,
     /// The open tab.
     pub view: RwSignal<View>,
+    /// What stands in "Find a layer".
+    pub find: RwSignal<String>,
     /// What the last run gave.
     pub result: RwSignal<Option<RunResult>>,
     /// The input of the next run.
@@ -99,6 +103,8 @@ pub struct Session {
     pub conversion: Conversion,
     /// The quantization table in hand.
     pub playground: Playground,
+    /// What the Graph tab shows.
+    pub graph: Graph,
     client: StoredValue<Option<Rc<Client>>, LocalStorage>,
     opened: StoredValue<Vec<Vec<PickedFile>>, LocalStorage>,
 }
@@ -110,6 +116,7 @@ impl Session {
             workspace: RwSignal::default(),
             selection: RwSignal::default(),
             view: RwSignal::default(),
+            find: RwSignal::default(),
             result: RwSignal::default(),
             input: RwSignal::default(),
             job: RwSignal::default(),
@@ -131,6 +138,7 @@ impl Session {
             evaluation_stop: StoredValue::new_local(None),
             conversion: Conversion::new(),
             playground: Playground::new(),
+            graph: Graph::new(),
             client: StoredValue::new_local(None),
             opened: StoredValue::new_local(Vec::new()),
         }

@@ -23,12 +23,22 @@ pub enum View {
     Evaluate,
     /// Other formats, in and out.
     Convert,
+    /// The network as boxes and lines.
+    Graph,
 }
 
 impl View {
     /// All tabs in order.
-    pub const ALL: [View; 7] =
-        [View::Overview, View::Layer, View::Run, View::Playground, View::Quantize, View::Evaluate, View::Convert];
+    pub const ALL: [View; 8] = [
+        View::Overview,
+        View::Layer,
+        View::Run,
+        View::Playground,
+        View::Quantize,
+        View::Evaluate,
+        View::Convert,
+        View::Graph,
+    ];
 
     /// The tab's label.
     pub fn label(self) -> &'static str {
@@ -40,6 +50,7 @@ impl View {
             View::Quantize => "Quantize",
             View::Evaluate => "Evaluate",
             View::Convert => "Convert",
+            View::Graph => "Graph",
         }
     }
 

@@ -242,4 +242,7 @@ pub struct ParityMember {
     pub shape: Vec<usize>,
     /// The order of the first member's dims that are not 1 in which they lie here; `None`: as there.
     pub transposition: Option<Vec<usize>>,
+    /// The dims of what is flattened into a row here, where the first member has them in another order: the dims that
+    /// `transposition` is of are then those with the rows split.
+    pub rows: Option<Vec<usize>>,
 }

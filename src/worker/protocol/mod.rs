@@ -4,6 +4,7 @@ mod autopilot;
 mod bit_widths;
 mod convert;
 mod evaluate;
+mod graph;
 mod playground;
 mod preprocess;
 mod quantize;
@@ -12,6 +13,7 @@ pub use autopilot::*;
 pub use bit_widths::*;
 pub use convert::*;
 pub use evaluate::*;
+pub use graph::*;
 pub use playground::*;
 pub use preprocess::preprocessing;
 pub use quantize::*;
@@ -81,6 +83,8 @@ pub enum Request {
     Playground(PlaygroundRequest),
     /// Something about conversion.
     Convert(ConvertRequest),
+    /// A model's network, laid out.
+    Graph(GraphQuery),
 }
 
 /// The answer to a [`Request`]. Large bytes travel beside it as a blob.
@@ -121,6 +125,8 @@ pub enum Reply {
     Playground(Box<PlaygroundReply>),
     /// Answer to `Convert`.
     Converted(Box<ConvertReply>),
+    /// Answer to `Graph`.
+    Graph(Box<GraphDrawing>),
     /// It could not be done; nothing that was open is lost.
     Failed(Vec<Problem>),
     /// The user cancelled it.

@@ -66,6 +66,18 @@ pub enum PlaygroundAsk {
     },
     /// The edited model as an ONNX file, checked before it is offered: a file in the blob.
     ExportOnnx(TableFormat),
+    /// .npz of every tensor of the edited model on the page's input, under the names that the exported file of this
+    /// format has, its inputs first: a file in the blob.
+    ExportActivations(TableFormat),
+    /// All values of a tensor in the three versions and their differences: a file in the blob.
+    ExportValues {
+        /// `tensor` of a row.
+        tensor: String,
+        /// Only this channel; `None`: all values.
+        channel: Option<usize>,
+        /// How it is written.
+        format: TextFormat,
+    },
     /// Edits, overrides or a snippet: a file in the blob.
     ExportEdits(EditsFormat),
 }
@@ -79,6 +91,33 @@ pub enum EditsFormat {
     Overrides,
     /// Python that repeats it with ONNX Runtime.
     Python,
+}
+
+/// What a table is exported as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TextFormat {
+    /// Comma-separated values, a header line first.
+    Csv,
+    /// An array of an object per row.
+    Json,
+}
+
+impl TextFormat {
+    /// The end of a file's name.
+    pub fn extension(self) -> &'static str {
+        match self {
+            TextFormat::Csv => "csv",
+            TextFormat::Json => "json",
+        }
+    }
+
+    /// What a browser is told that the file is.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            TextFormat::Csv => "text/csv;charset=utf-8",
+            TextFormat::Json => "application/json",
+        }
+    }
 }
 
 /// Images that something is measured on.
@@ -406,8 +445,8 @@ pub struct Finding {
     pub tensor: String,
     /// Position of its layer in the workspace's list.
     pub layer: Option<usize>,
-    /// What the fix does, as a button says it; `None` where there is none.
-    pub fix: Option<String>,
+    /// What the fix does, as a button says it.
+    pub fix: String,
     /// How bad it is: what the list is sorted by (the share of the output error that the row causes alone, 0 to 1).
     pub weight: f64,
 }

@@ -6,6 +6,7 @@ use super::model::OpenModel;
 use super::source::{Content, OpenSource};
 use crate::engine::InputFact;
 use crate::import::{Distribution, random_input};
+use crate::onnx::usable_sizes;
 use crate::problem::Problem;
 use crate::tensor::{DType, Tensor};
 use crate::worker::protocol::{InputChoice, RunOrder};
@@ -221,7 +222,7 @@ fn cast(tensor: Tensor, dtype: DType) -> Option<Tensor> {
     }
 }
 
-/// Seeded values for an input; dims that the model leaves open are 1.
+/// Seeded values for an input; for dims that the model leaves open, sizes that it takes.
 fn random(model: &OpenModel, fact: &InputFact, seed: u64) -> Result<Tensor, Problem> {
     let failed = |found: String| Problem {
         file: model.summary.file.clone(),
@@ -233,7 +234,7 @@ fn random(model: &OpenModel, fact: &InputFact, seed: u64) -> Result<Tensor, Prob
     if !fact.ranked {
         return Err(failed("no declared shape".to_owned()));
     }
-    let shape: Vec<usize> = fact.shape.iter().map(|dim| dim.unwrap_or(1)).collect();
+    let shape = usable_sizes(&model.document, &fact.name, &fact.shape);
     let is_image = model.summary.preprocess.is_some();
     random_input(fact.dtype, &shape, seed, Distribution::for_input(is_image, fact.dtype))
         .map_err(|error| failed(error.to_string()))

@@ -14,6 +14,7 @@ mod distribution;
 mod evaluate;
 mod exports;
 mod feed;
+mod graph;
 mod inputs;
 mod inspect;
 mod items;
@@ -169,6 +170,7 @@ impl Service {
             Request::Autopilot(order) => self.autopilot(&order, job).await,
             Request::Playground(request) => self.playground(request, job).await,
             Request::Convert(request) => self.convert(request, attachments, job).await,
+            Request::Graph(query) => self.graph(query),
         };
         match answered {
             Ok(answer) => answer,

@@ -4,6 +4,9 @@ use super::{Made, Refusal};
 use crate::import::pytorch::python::Py;
 use std::rc::Rc;
 
+/// No window of a convolution or a pooling is wider.
+const MAX_WINDOW: u64 = 1 << 24;
+
 /// The arguments of one call.
 #[derive(Clone, Debug, Default)]
 pub(in crate::import::pytorch) struct Args {
@@ -58,9 +61,13 @@ impl Args {
         Ok(Some(items).filter(|items| !items.is_empty()))
     }
 
-    /// A list of `count` ints, where a single one counts for all.
+    /// A list of `count` ints, where a single one counts for all: steps and sizes of windows, which sizes are computed
+    /// from.
     pub fn ints_of(&self, position: usize, name: &str, count: usize, default: i64) -> Made<Vec<i64>> {
         let found = self.ints(position, name)?.unwrap_or_else(|| vec![default]);
+        if let Some(large) = found.iter().find(|value| value.unsigned_abs() > MAX_WINDOW) {
+            return Err(Refusal::new(format!("{large} for '{name}'")));
+        }
         match found.as_slice() {
             [single] => Ok(vec![*single; count]),
             items if items.len() == count => Ok(found),

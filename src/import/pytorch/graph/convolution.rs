@@ -121,16 +121,16 @@ pub(super) fn node(
     }
     shape[1] = known(channels_out);
     for axis in 0..spatial {
-        let reach = window.dilation[axis] * (kernel[axis] - 1) + 1;
+        // Sizes are a file's own words: computed so that none of them overflows.
+        let wide = |list: &[i64]| i128::from(list.get(axis).copied().unwrap_or(1));
+        let reach = wide(&window.dilation) * (wide(&kernel) - 1) + 1;
         let (before, after) = window.padding[axis];
-        shape[2 + axis] = match shape[2 + axis].known() {
-            Some(dim) if window.transposed => {
-                let stride = window.stride[axis];
-                known((dim as i64 - 1) * stride - before - after + reach + window.output_padding[axis])
-            }
-            Some(dim) => known((dim as i64 + before + after - reach).div_euclid(window.stride[axis].max(1)) + 1),
-            None => Dim::Unknown,
-        };
+        let padding = i128::from(before) + i128::from(after);
+        let size = shape[2 + axis].known().map(|dim| match window.transposed {
+            true => (dim as i128 - 1) * wide(&window.stride) - padding + reach + wide(&window.output_padding),
+            false => (dim as i128 + padding - reach).div_euclid(wide(&window.stride).max(1)) + 1,
+        });
+        shape[2 + axis] = size.and_then(|size| usize::try_from(size).ok()).map_or(Dim::Unknown, Dim::Known);
     }
     let pads: Vec<i64> = window.padding.iter().map(|pad| pad.0).chain(window.padding.iter().map(|pad| pad.1)).collect();
     let mut attributes: Vec<(&str, Attr)> = vec![
@@ -170,9 +170,13 @@ pub(super) fn linear_node(graph: &mut Graph, input: ValueId, weight: ValueId, bi
     };
     let (out, features) = (out.clone(), features.clone());
     if graph.shape(input).is_none() {
-        graph.note("The input of a linear layer is taken for a matrix: the file does not tell its rank.");
-        graph.learn(input, &[Dim::Unknown, features.clone()]);
+        graph.note(super::MATRIX);
     }
+    let mut expected = vec![Dim::Unknown; graph.rank(input).unwrap_or(2)];
+    if let Some(last) = expected.last_mut() {
+        *last = features;
+    }
+    graph.learn(input, &expected);
     let mut shape = graph.shape(input).map(<[Dim]>::to_vec).unwrap_or_default();
     let rank = shape.len();
     if let Some(last) = shape.last_mut() {

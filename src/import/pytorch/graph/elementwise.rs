@@ -1,6 +1,6 @@
 //! Operations element by element.
 
-use super::{Args, Graph, Made, Refusal};
+use super::{Args, Graph, Made, Origin, Refusal};
 use crate::import::pytorch::python::{Py, ValueId};
 use crate::onnx::{Attr, Dim};
 use crate::tensor::DType;
@@ -75,7 +75,19 @@ pub(super) fn binary_node(graph: &mut Graph, op: &str, left: ValueId, right: Val
     let shape = broadcast(graph.shape(left), graph.shape(right));
     let dtype = graph.value(left).dtype;
     let names = (graph.real(left), graph.real(right));
-    graph.emit(op, &[&names.0, &names.1], wish, &[], dtype, shape)
+    // A number or a tensor of the file beside a value changes its dims only where it has more of them.
+    let beside = |graph: &Graph, of: ValueId, other: ValueId| {
+        let fits = |rank: usize| graph.rank(of).is_none_or(|own| rank <= own);
+        !graph.fixed.contains(&of) && graph.fixed.contains(&other) && graph.rank(other).is_some_and(fits)
+    };
+    let origin = match (beside(graph, left, right), beside(graph, right, left)) {
+        (true, _) => Some(left),
+        (_, true) => Some(right),
+        _ => None,
+    };
+    let made = graph.emit(op, &[&names.0, &names.1], wish, &[], dtype, shape);
+    graph.values[made.0].origin = origin.map(Origin::Same);
+    made
 }
 
 pub(super) fn binary(graph: &mut Graph, args: &Args, op: &str, wish: &str) -> Made<ValueId> {

@@ -3,9 +3,11 @@
 //! A quantized value is kept as its codes; what reads it as real numbers reads a DequantizeLinear that is made when it
 //! is first needed, and every quantized operation ends in a QuantizeLinear: the QDQ form.
 
+mod adaptive;
 mod args;
 mod convolution;
 mod elementwise;
+mod learn;
 mod normalization;
 mod ops;
 mod pooling;
@@ -13,6 +15,7 @@ mod quantized;
 mod reshape;
 
 pub(super) use args::Args;
+pub(super) use learn::Settled;
 pub(super) use ops::call;
 
 use super::python::{Py, ValueId};
@@ -20,11 +23,14 @@ use super::tensor::Constant;
 use crate::onnx::{Attr, Dim, GraphBuilder};
 use crate::quant::{Granularity, QuantParams};
 use crate::tensor::{DType, Tensor};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// Axes of a batch of images.
-const IMAGES: usize = 4;
+/// What is said where a linear layer reads something of which nothing is known.
+pub(super) const MATRIX: &str = "The input of a linear layer is taken for a matrix: the file does not tell its rank.";
+
+/// Letters of a module's path in the names of its values.
+const MAX_SCOPE: usize = 400;
 
 /// Why code cannot be turned into a graph, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +75,21 @@ pub(super) struct GraphValue {
     pub dtype: DType,
     pub shape: Option<Vec<Dim>>,
     pub quant: Option<Quantized>,
-    /// The value this one has its shape from, with the permutation of the dims: what is learned of one holds for both.
-    origin: Option<(ValueId, Option<Vec<usize>>)>,
+    /// Where its shape comes from: what is learned of one holds for both.
+    origin: Option<Origin>,
+    /// Elements behind the first axis, where that is all that is known: of what a linear layer reads flattened.
+    row: Option<usize>,
+}
+
+/// The value that another has its shape from.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// Dim by dim.
+    Same(ValueId),
+    /// With the dims in this order.
+    Permuted(ValueId, Vec<usize>),
+    /// All behind the first axis as one.
+    Flattened(ValueId),
 }
 
 /// The graph as it grows.
@@ -81,6 +100,8 @@ pub(super) struct Graph {
     /// Keeps the constants alive that `constants` knows by address.
     kept: Vec<Rc<Constant>>,
     scalars: HashMap<(u64, DType), ValueId>,
+    /// Values that are in the file, or numbers of its code.
+    fixed: HashSet<ValueId>,
     /// Names of the file's tensors.
     names: HashMap<*const Constant, String>,
     /// Values that were changed in place, and by what.
@@ -103,6 +124,7 @@ impl Graph {
             constants: HashMap::new(),
             kept: Vec::new(),
             scalars: HashMap::new(),
+            fixed: HashSet::new(),
             names,
             replaced: HashMap::new(),
             scope: String::new(),
@@ -142,7 +164,7 @@ impl Graph {
     /// A graph input.
     pub fn input(&mut self, wish: &str, dtype: DType, shape: Option<Vec<Dim>>) -> ValueId {
         let name = self.builder.input(wish, dtype, shape.as_deref());
-        self.add(GraphValue { name, dtype, shape, quant: None, origin: None })
+        self.add(GraphValue { name, dtype, shape, quant: None, origin: None, row: None })
     }
 
     /// What a value is now, after what was done to it in place.
@@ -161,65 +183,19 @@ impl Graph {
         }
     }
 
-    /// What is learned of a value's dims from what reads it; known dims stay.
-    pub fn learn(&mut self, id: ValueId, dims: &[Dim]) {
-        let mut next = Some((id, dims.to_vec()));
-        while let Some((id, dims)) = next.take() {
-            let Some(value) = self.values.get_mut(id.0) else { return };
-            match &mut value.shape {
-                Some(shape) if shape.len() == dims.len() => {
-                    for (known, dim) in shape.iter_mut().zip(&dims) {
-                        if *known == Dim::Unknown {
-                            *known = dim.clone();
-                        }
-                    }
-                }
-                Some(_) => return,
-                None => value.shape = Some(dims.clone()),
-            }
-            if let Some((origin, permutation)) = value.origin.clone() {
-                let back = match permutation {
-                    None => Some(dims),
-                    Some(permutation) => {
-                        let mut back = vec![Dim::Unknown; dims.len()];
-                        let fits = permutation.len() == dims.len();
-                        permutation.iter().zip(&dims).for_each(|(&to, dim)| {
-                            if let Some(slot) = back.get_mut(to) {
-                                *slot = dim.clone();
-                            }
-                        });
-                        fits.then_some(back)
-                    }
-                };
-                next = back.map(|back| (origin, back));
-            }
-        }
-    }
-
-    /// A value is read as indices: an input whose type the file does not tell holds integers.
-    pub fn learn_integer(&mut self, id: ValueId) {
-        let mut next = Some(id);
-        while let Some(value) = next.and_then(|id| self.values.get_mut(id.0)) {
-            if value.quant.is_some() || value.dtype != DType::Float32 {
-                return;
-            }
-            value.dtype = DType::Int64;
-            next = value.origin.as_ref().map(|(origin, _)| *origin);
-        }
-    }
-
     /// The wished name of an operation's result.
     pub fn wish(&self, op: &str) -> String {
         match (self.scope.as_str(), &self.hint) {
             ("", Some(hint)) => hint.clone(),
-            ("", None) => op.to_owned(),
+            // A path that no module tree has is left out: every node would carry it.
+            (scope, _) if scope.is_empty() || scope.len() > MAX_SCOPE => op.to_owned(),
             (scope, _) => format!("{scope}/{op}"),
         }
     }
 
     /// A value of which nothing but the name is known.
     pub fn unknown_value(&mut self, name: String, dtype: DType) -> ValueId {
-        self.add(GraphValue { name, dtype, shape: None, quant: None, origin: None })
+        self.add(GraphValue { name, dtype, shape: None, quant: None, origin: None, row: None })
     }
 
     /// A node with one float output.
@@ -234,7 +210,7 @@ impl Graph {
     ) -> ValueId {
         let wish = self.wish(wish);
         let name = self.builder.node(op, inputs, &wish, attributes);
-        self.add(GraphValue { name, dtype, shape, quant: None, origin: None })
+        self.add(GraphValue { name, dtype, shape, quant: None, origin: None, row: None })
     }
 
     /// A node whose result has the dims of its input, permuted where a permutation is given.
@@ -248,7 +224,7 @@ impl Graph {
     ) -> ValueId {
         let (dtype, shape) = (self.value(origin).dtype, self.value(origin).shape.clone());
         let made = self.emit(op, inputs, wish, attributes, dtype, shape);
-        self.values[made.0].origin = Some((origin, None));
+        self.values[made.0].origin = Some(Origin::Same(origin));
         made
     }
 
@@ -279,7 +255,7 @@ impl Graph {
         }
         let name = self.real(id);
         let (dtype, shape) = (self.value(id).dtype, self.value(id).shape.clone());
-        self.add(GraphValue { name, dtype, shape, quant: None, origin: Some((id, None)) })
+        self.add(GraphValue { name, dtype, shape, quant: None, origin: Some(Origin::Same(id)), row: None })
     }
 
     /// Rounds a real value to these parameters.
@@ -295,7 +271,14 @@ impl Graph {
         let name = self.builder.node("QuantizeLinear", &[&real, &scale, &zero_point], &wish, &attributes);
         let shape = self.value(id).shape.clone();
         let quant = Some(Quantized { params, scale, zero_point, real: None });
-        Ok(self.add(GraphValue { name, dtype: DType::Float32, shape, quant, origin: Some((id, None)) }))
+        Ok(self.add(GraphValue {
+            name,
+            dtype: DType::Float32,
+            shape,
+            quant,
+            origin: Some(Origin::Same(id)),
+            row: None,
+        }))
     }
 
     /// Scale and zero point as initializers.
@@ -328,8 +311,9 @@ impl Graph {
             None => None,
         };
         let dtype = if quant.is_some() { DType::Float32 } else { constant.tensor.dtype() };
-        let id = self.add(GraphValue { name, dtype, shape, quant, origin: None });
+        let id = self.add(GraphValue { name, dtype, shape, quant, origin: None, row: None });
         self.constants.insert(key, id);
+        self.fixed.insert(id);
         self.kept.push(constant.clone());
         Ok(id)
     }
@@ -348,8 +332,9 @@ impl Graph {
             _ => Tensor::from_vec(vec![], vec![number as f32])?,
         };
         let name = self.builder.initializer("scalar", &tensor);
-        let id = self.add(GraphValue { name, dtype, shape: Some(Vec::new()), quant: None, origin: None });
+        let id = self.add(GraphValue { name, dtype, shape: Some(Vec::new()), quant: None, origin: None, row: None });
         self.scalars.insert((number.to_bits(), dtype), id);
+        self.fixed.insert(id);
         Ok(id)
     }
 
@@ -360,36 +345,6 @@ impl Graph {
             Py::Tensor(constant) => self.constant(constant, "constant"),
             Py::Int(_) | Py::Float(_) | Py::Bool(_) => self.scalar(value.as_float().unwrap_or(0.0), DType::Float32),
             other => Err(Refusal::new(format!("{} where a tensor is expected", other.describe()))),
-        }
-    }
-
-    /// The number of the first input's axes, where it is known; else that of images.
-    pub fn first_rank(&self) -> usize {
-        let first = self.builder.graph().input.first();
-        let value = first.and_then(|first| self.values.iter().find(|value| value.name == first.name()));
-        value.and_then(|value| value.shape.as_ref()).map_or(IMAGES, Vec::len)
-    }
-
-    /// Writes down what was learned of the inputs' dims since they were declared.
-    pub fn settle_inputs(&mut self) {
-        let known: HashMap<String, (DType, Option<Vec<Dim>>)> =
-            self.values.iter().map(|value| (value.name.clone(), (value.dtype, value.shape.clone()))).collect();
-        let mut guessed = Vec::new();
-        let unknown = !self.unsupported.is_empty();
-        for input in &mut self.builder.graph_mut().input {
-            if let Some((dtype, shape)) = known.get(input.name()) {
-                // ONNX wants a rank. Indices come as a batch of lists; in front of an operator that is not known nothing
-                // tells the rank, and nothing can run.
-                let rank = if dtype.is_int() { Some(2) } else { unknown.then_some(IMAGES) };
-                let guess = rank.filter(|_| shape.is_none()).map(|rank| vec![Dim::Unknown; rank]);
-                guessed.extend(guess.as_ref().map(|guess| (input.name().to_owned(), guess.len())));
-                let shape = guess.as_ref().or(shape.as_ref());
-                *input = crate::onnx::value_info(input.name(), *dtype, shape.map(Vec::as_slice));
-            }
-        }
-        for (name, rank) in guessed {
-            let what = if rank == IMAGES { "images" } else { "lists" };
-            self.note(format!("The input {name} is taken for a batch of {what}: the file does not tell its rank."));
         }
     }
 }

@@ -54,6 +54,48 @@ fn normalize(graph: &mut Graph, input: &Py, tensors: [Option<Py>; 4], eps: f64) 
     requantized(graph, id, made, "batch_norm")
 }
 
+/// `instance_norm`: input, weight, bias, running mean, running variance, whether the input's own statistics are used,
+/// momentum, eps.
+pub(super) fn instance_norm(graph: &mut Graph, args: &Args) -> Made<ValueId> {
+    if !args.bool_or(5, "use_input_stats", true)? {
+        let at = |position: usize| args.positional.get(position).cloned().unwrap_or(Py::None);
+        let given = [at(0), at(1), at(2), at(3), at(4), Py::Bool(false), at(6), at(7)];
+        return batch_norm(graph, &Args::of(given.into()));
+    }
+    let id = graph.operand(args.required(0, "input")?)?;
+    let eps = args.float_or(7, "eps", 1e-5)?;
+    let operands = [args.get(1, "weight").cloned(), args.get(2, "bias").cloned()];
+    let mut channels = graph.shape(id).and_then(|shape| shape.get(1)?.known());
+    for operand in operands.iter().flatten() {
+        let operand = graph.operand(operand)?;
+        channels = channels.or(graph.shape(operand).and_then(|shape| shape.first()?.known()));
+    }
+    let channels = channels.filter(|channels| *channels <= 1 << 16);
+    let channels = channels.ok_or_else(|| Refusal::new("an instance normalization without known channels"))?;
+    let mut names = vec![graph.real(id)];
+    for (operand, default) in operands.iter().zip([1.0, 0.0]) {
+        names.push(match operand {
+            Some(operand) => {
+                let operand = graph.operand(operand)?;
+                graph.real(operand)
+            }
+            None => graph.builder.floats("instance_norm_default", &[channels], &vec![default; channels])?,
+        });
+    }
+    let inputs: Vec<&str> = names.iter().map(String::as_str).collect();
+    let attributes = [("epsilon", Attr::Float(eps as f32))];
+    Ok(graph.emit_like("InstanceNormalization", &inputs, "instance_norm", &attributes, id))
+}
+
+/// `torch.nn.functional.instance_norm`: input, running mean, running variance, weight, bias, whether the input's own
+/// statistics are used, momentum, eps.
+pub(super) fn functional_instance_norm(graph: &mut Graph, args: &Args) -> Made<ValueId> {
+    let at = |position: usize, name: &str| args.get(position, name).cloned().unwrap_or(Py::None);
+    let order = [at(0, "input"), at(3, "weight"), at(4, "bias"), at(1, "running_mean"), at(2, "running_var")];
+    let rest = [at(5, "use_input_stats"), at(6, "momentum"), at(7, "eps")];
+    instance_norm(graph, &Args::of(order.into_iter().chain(rest).collect()))
+}
+
 /// `layer_norm`: input, normalized shape, weight, bias, eps.
 pub(super) fn layer_norm(graph: &mut Graph, args: &Args) -> Made<ValueId> {
     let id = graph.operand(args.required(0, "input")?)?;

@@ -1,9 +1,11 @@
 //! Which operation of PyTorch becomes what: by the name it has in the code.
 
 use super::elementwise::{binary, clip, divide, gated, gelu, hardswish, prelu, sum, unary};
-use super::normalization::{batch_norm, functional_batch_norm, group_norm, layer_norm, softmax};
+use super::normalization::{
+    batch_norm, functional_batch_norm, functional_instance_norm, group_norm, instance_norm, layer_norm, softmax,
+};
 use super::reshape::{self, Parts};
-use super::{Args, Graph, Made, Refusal, convolution, pooling, quantized};
+use super::{Args, Graph, Made, Refusal, adaptive, convolution, pooling, quantized};
 use crate::import::pytorch::dtype::TorchType;
 use crate::import::pytorch::python::{Py, ValueId};
 use crate::onnx::{Attr, Dim};
@@ -38,6 +40,9 @@ pub(in crate::import::pytorch) fn call(graph: &mut Graph, full_name: &str, args:
     let name = name.split('.').next().unwrap_or(name);
     if functional && name == "batch_norm" {
         return functional_batch_norm(graph, args).map(|id| Some(Py::Value(id)));
+    }
+    if functional && name == "instance_norm" {
+        return functional_instance_norm(graph, args).map(|id| Some(Py::Value(id)));
     }
     if functional && name == "embedding" {
         let swapped = [args.required(1, "weight")?.clone(), args.required(0, "input")?.clone()];
@@ -136,6 +141,7 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
         "addmm" => convolution::addmm(graph, args)?,
         "matmul" | "mm" | "bmm" => convolution::matmul(graph, args)?,
         "batch_norm" => batch_norm(graph, args)?,
+        "instance_norm" => instance_norm(graph, args)?,
         "layer_norm" => layer_norm(graph, args)?,
         "group_norm" => group_norm(graph, args)?,
         "add" => sum(graph, args, "Add", "add")?,
@@ -184,6 +190,12 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
             }
             unary(graph, input()?, "Elu", "elu", &[("alpha", float(args.float_or(1, "alpha", 1.0)?))])?
         }
+        "log_sigmoid" | "logsigmoid" => {
+            // -softplus(-x), which stays finite where the sigmoid is 0.
+            let minus = unary(graph, input()?, "Neg", "log_sigmoid_minus", &[])?;
+            let plus = unary(graph, &Py::Value(minus), "Softplus", "log_sigmoid_plus", &[])?;
+            unary(graph, &Py::Value(plus), "Neg", "log_sigmoid", &[])?
+        }
         "celu" => unary(graph, input()?, "Celu", "celu", &[("alpha", float(args.float_or(1, "alpha", 1.0)?))])?,
         "softplus" if args.float_or(1, "beta", 1.0)? == 1.0 => unary(graph, input()?, "Softplus", "softplus", &[])?,
         "hardsigmoid" => {
@@ -206,11 +218,11 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
         "avg_pool1d" => pooling::avg_pool(graph, args, 1)?,
         "avg_pool2d" => pooling::avg_pool(graph, args, 2)?,
         "avg_pool3d" => pooling::avg_pool(graph, args, 3)?,
-        "adaptive_avg_pool1d" => pooling::adaptive(graph, args, 1, true)?,
-        "adaptive_avg_pool2d" | "_adaptive_avg_pool2d" => pooling::adaptive(graph, args, 2, true)?,
-        "adaptive_avg_pool3d" => pooling::adaptive(graph, args, 3, true)?,
-        "adaptive_max_pool1d" => pooling::adaptive(graph, args, 1, false)?,
-        "adaptive_max_pool2d" => pooling::adaptive(graph, args, 2, false)?,
+        "adaptive_avg_pool1d" => adaptive::adaptive(graph, args, 1, true)?,
+        "adaptive_avg_pool2d" | "_adaptive_avg_pool2d" => adaptive::adaptive(graph, args, 2, true)?,
+        "adaptive_avg_pool3d" => adaptive::adaptive(graph, args, 3, true)?,
+        "adaptive_max_pool1d" => adaptive::adaptive(graph, args, 1, false)?,
+        "adaptive_max_pool2d" => adaptive::adaptive(graph, args, 2, false)?,
         "upsample_nearest1d" | "upsample_nearest2d" | "upsample_nearest3d" => {
             pooling::resize(graph, input()?, "nearest", args.ints(1, "output_size")?, floats(args, 2), false)?
         }
@@ -319,6 +331,12 @@ fn plain_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>> {
         | "alias"
         | "lift_fresh_copy"
         | "positive" => graph.operand(input()?)?,
+        "torchvision_ops_stochastic_depth_stochastic_depth" | "stochastic_depth" => {
+            if args.bool_or(3, "training", true)? && args.float_or(1, "p", 0.0)? != 0.0 {
+                return Err(Refusal::new("a stochastic depth in training mode: call eval() before saving"));
+            }
+            graph.operand(input()?)?
+        }
         "quantize_per_tensor" => return quantized::quantize_per_tensor(graph, args).map(Some),
         "quantize_per_channel" => return quantized::quantize_per_channel(graph, args).map(Some),
         "dequantize" => {
@@ -443,6 +461,15 @@ fn quantized_call(graph: &mut Graph, name: &str, args: &Args) -> Made<Option<Py>
             let params = quantized::params_at(args, 1, 2)?;
             let attributes = [("alpha", float(args.float_or(3, "alpha", 1.0)?))];
             quantized::unary_to(graph, args, ("Celu", "celu"), &attributes, params)?
+        }
+        "instance_norm" => {
+            // input, weight, bias, eps, scale, zero point
+            let at = |position: usize| args.positional.get(position).cloned().unwrap_or(Py::None);
+            let input = graph.operand(&at(0))?;
+            let real = Py::Value(graph.dequantized(input));
+            let own = [real, at(1), at(2), Py::None, Py::None, Py::Bool(true), Py::None, at(3)];
+            let made = instance_norm(graph, &Args::of(own.into()))?;
+            graph.quantize(made, quantized::params_at(args, 4, 5)?, "instance_norm")?
         }
         "batch_norm1d" | "batch_norm2d" | "batch_norm3d" | "batch_norm" => {
             // input, weight, bias, mean, variance, eps, scale, zero point

@@ -7,7 +7,7 @@ use crate::onnx::{Attr, Dim};
 use crate::tensor::DType;
 
 /// The window of a pooling.
-struct Window {
+pub(super) struct Window {
     kernel: Vec<i64>,
     stride: Vec<i64>,
     padding: Vec<i64>,
@@ -16,7 +16,13 @@ struct Window {
 }
 
 impl Window {
-    fn attributes(&self) -> Vec<(&'static str, Attr)> {
+    /// Without padding.
+    pub(super) fn plain(kernel: Vec<i64>, stride: Vec<i64>) -> Self {
+        let spatial = kernel.len();
+        Window { kernel, stride, padding: vec![0; spatial], dilation: vec![1; spatial], ceil: false }
+    }
+
+    pub(super) fn attributes(&self) -> Vec<(&'static str, Attr)> {
         let pads: Vec<i64> = self.padding.iter().chain(&self.padding).copied().collect();
         let mut attributes: Vec<(&str, Attr)> = vec![
             ("kernel_shape", self.kernel.clone().into()),
@@ -41,8 +47,9 @@ impl Window {
                 *dim = Dim::Unknown;
                 continue;
             };
-            let (known, stride, pad) = (known as i64, self.stride[axis].max(1), self.padding[axis]);
-            let room = known + 2 * pad - self.dilation[axis] * (self.kernel[axis] - 1) - 1;
+            let wide = |list: &[i64]| i128::from(list.get(axis).copied().unwrap_or(1));
+            let (known, stride, pad) = (known as i128, wide(&self.stride).max(1), wide(&self.padding));
+            let room = known + 2 * pad - wide(&self.dilation) * (wide(&self.kernel) - 1) - 1;
             let mut steps = if self.ceil { (room + stride - 1).div_euclid(stride) } else { room.div_euclid(stride) };
             if self.ceil && steps * stride >= known + pad {
                 steps -= 1;
@@ -113,7 +120,7 @@ fn padded_average(graph: &mut Graph, input: &Py, window: Window) -> Made<ValueId
     pool(graph, &Py::Value(padded), "AveragePool", "avg_pool", &inside, inside.attributes())
 }
 
-fn pool(
+pub(super) fn pool(
     graph: &mut Graph,
     input: &Py,
     op: &str,
@@ -127,49 +134,6 @@ fn pool(
     let name = graph.real(id);
     let made = graph.emit(op, &[&name], wish, &attributes, DType::Float32, shape);
     requantized(graph, id, made, wish)
-}
-
-/// `adaptive_avg_pool` and `adaptive_max_pool`: to one point, or to sizes that divide the input's.
-pub(super) fn adaptive(graph: &mut Graph, args: &Args, spatial: usize, average: bool) -> Made<ValueId> {
-    let id = graph.operand(args.required(0, "input")?)?;
-    let wanted = match args.get(1, "output_size").and_then(Py::items) {
-        // `None` keeps a dim as it is.
-        Some(items) => items.iter().map(Py::as_int).collect(),
-        None => vec![args.int(1, "output_size")?; spatial],
-    };
-    let wanted = if let [single] = wanted.as_slice() { vec![*single; spatial] } else { wanted };
-    if wanted.len() != spatial {
-        return Err(Refusal::new(format!("a pooling to {} sizes of {spatial} dims", wanted.len())));
-    }
-    let (wish, name) = (if average { "adaptive_avg_pool" } else { "adaptive_max_pool" }, graph.real(id));
-    if wanted.iter().all(|&size| size == Some(1)) {
-        graph.learn(id, &vec![Dim::Unknown; spatial + 2]);
-        let mut shape = graph.shape(id).map(<[Dim]>::to_vec).unwrap_or_default();
-        let first = shape.len().saturating_sub(spatial);
-        shape.iter_mut().skip(first).for_each(|dim| *dim = Dim::Known(1));
-        let op = if average { "GlobalAveragePool" } else { "GlobalMaxPool" };
-        let made = graph.emit(op, &[&name], wish, &[], DType::Float32, Some(shape));
-        return requantized(graph, id, made, wish);
-    }
-    let shape = graph.shape(id).unwrap_or_default();
-    let sizes: Option<Vec<i64>> =
-        shape.iter().skip(2).map(|dim| dim.known().and_then(|dim| i64::try_from(dim).ok())).collect();
-    let sizes = sizes.filter(|sizes| sizes.len() == spatial).ok_or_else(|| {
-        Refusal::new("an adaptive pooling of an input whose size is not known: trace the model with an example input")
-    })?;
-    let mut kernel = Vec::new();
-    for (&size, wanted) in sizes.iter().zip(&wanted) {
-        match wanted.unwrap_or(size) {
-            wanted if wanted > 0 && size % wanted == 0 => kernel.push(size / wanted),
-            wanted => {
-                return Err(Refusal::new(format!("an adaptive pooling from {size} to {wanted} points")));
-            }
-        }
-    }
-    let window =
-        Window { stride: kernel.clone(), kernel, padding: vec![0; spatial], dilation: vec![1; spatial], ceil: false };
-    let op = if average { "AveragePool" } else { "MaxPool" };
-    pool(graph, &Py::Value(id), op, wish, &window, window.attributes())
 }
 
 /// `upsample_*` and `interpolate`.

@@ -1,7 +1,7 @@
 //! Operations that move elements: reshape, transpose, slice, join, pad; and reductions.
 
 use super::elementwise::requantized;
-use super::{Args, Graph, Made, Refusal};
+use super::{Args, Graph, Made, Origin, Refusal};
 use crate::import::pytorch::python::{Py, ValueId};
 use crate::onnx::{Attr, Dim};
 use crate::tensor::DType;
@@ -18,9 +18,11 @@ pub(super) fn axis(graph: &Graph, id: ValueId, axis: i64) -> Made<usize> {
 pub(super) fn reshape(graph: &mut Graph, input: &Py, dims: &[Py]) -> Made<ValueId> {
     let id = graph.operand(input)?;
     let mut wanted = Vec::new();
+    let mut computed = vec![None; dims.len()];
     for (position, dim) in dims.iter().enumerate() {
         wanted.push(match dim {
             Py::Size(of, axis) => {
+                computed[position] = Some((*of, *axis));
                 let same = graph.shape(*of).and_then(|shape| shape.get(*axis)).cloned();
                 let here = graph.shape(id).and_then(|shape| shape.get(position)).cloned();
                 let copies = (*of == id && *axis == position)
@@ -34,9 +36,36 @@ pub(super) fn reshape(graph: &mut Graph, input: &Py, dims: &[Py]) -> Made<ValueI
     }
     open_batch(graph, id, &mut wanted);
     if wanted.iter().filter(|&&dim| dim == -1).count() > 1 {
-        return Err(Refusal::new("a reshape with more than one dim that is not known"));
+        return to_sizes(graph, id, &wanted, &computed);
     }
     to_shape(graph, id, &wanted, "reshape")
+}
+
+/// Reshape to dims of which several are sizes of values that a run tells.
+fn to_sizes(graph: &mut Graph, id: ValueId, wanted: &[i64], computed: &[Option<(ValueId, usize)>]) -> Made<ValueId> {
+    let base = graph.wish("reshape");
+    let (mut parts, mut shape) = (Vec::new(), Vec::new());
+    for (position, (&dim, size)) in wanted.iter().zip(computed).enumerate() {
+        let Some((of, axis)) = size.filter(|_| dim == -1) else {
+            parts.push(graph.builder.ints(&format!("{base}_dim"), &[dim])?);
+            let here = graph.shape(id).and_then(|shape| shape.get(position)).cloned().unwrap_or(Dim::Unknown);
+            shape.push(if dim == 0 { here } else { usize::try_from(dim).map_or(Dim::Unknown, Dim::Known) });
+            continue;
+        };
+        let name = graph.real(of);
+        let sizes = graph.builder.node("Shape", &[&name], &format!("{base}_sizes"), &[]);
+        let at = graph.builder.ints(&format!("{base}_axis"), &[axis as i64])?;
+        parts.push(graph.builder.node("Gather", &[&sizes, &at], &format!("{base}_size"), &[]));
+        shape.push(graph.shape(of).and_then(|shape| shape.get(axis)).cloned().unwrap_or(Dim::Unknown));
+    }
+    if wanted.iter().zip(computed).filter(|(dim, size)| **dim == -1 && size.is_none()).count() > 1 {
+        return Err(Refusal::new("a reshape with more than one dim that is not known"));
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let dims = graph.builder.node("Concat", &parts, &format!("{base}_shape"), &[("axis", 0i64.into())]);
+    let (dtype, name) = (graph.value(id).dtype, graph.real(id));
+    let made = graph.emit("Reshape", &[&name, &dims], "reshape", &[], dtype, Some(shape));
+    requantized(graph, id, made, "reshape")
 }
 
 /// A trace has the batch size of its example built in where the code asked for it: it is left open again.
@@ -93,6 +122,11 @@ fn to_shape(graph: &mut Graph, id: ValueId, wanted: &[i64], wish: &str) -> Made<
     let base = graph.wish(wish);
     let dims = graph.builder.ints(&format!("{base}_shape"), wanted)?;
     let made = graph.emit("Reshape", &[&name, &dims], wish, &[], dtype, Some(shape));
+    match wanted {
+        [0, -1] => graph.values[made.0].origin = Some(Origin::Flattened(id)),
+        [0 | -1, row] if *row > 0 => graph.learn_row(id, *row as usize),
+        _ => {}
+    }
     requantized(graph, id, made, wish)
 }
 
@@ -110,6 +144,7 @@ pub(super) fn flatten(graph: &mut Graph, args: &Args) -> Made<ValueId> {
         let shape = shape.unwrap_or_else(|| vec![Dim::Unknown; 2]);
         let (dtype, name) = (graph.value(id).dtype, graph.real(id));
         let made = graph.emit("Flatten", &[&name], "flatten", &[("axis", 1.into())], dtype, Some(shape));
+        graph.values[made.0].origin = Some(Origin::Flattened(id));
         return requantized(graph, id, made, "flatten");
     }
     let (start, end) = (axis(graph, id, start)?, axis(graph, id, end)?);
@@ -141,7 +176,7 @@ pub(super) fn permute(graph: &mut Graph, input: &Py, order: &[i64]) -> Made<Valu
     let attribute: Vec<i64> = order.iter().map(|&axis| axis as i64).collect();
     let (dtype, name) = (graph.value(id).dtype, graph.real(id));
     let made = graph.emit("Transpose", &[&name], "permute", &[("perm", attribute.into())], dtype, Some(shape));
-    graph.values[made.0].origin = Some((id, Some(order)));
+    graph.values[made.0].origin = Some(Origin::Permuted(id, order));
     requantized(graph, id, made, "permute")
 }
 
@@ -231,7 +266,8 @@ pub(super) fn split(graph: &mut Graph, input: &Py, sizes: &[i64], along: i64) ->
     for (name, &size) in names.into_iter().zip(sizes) {
         let mut shape = old.clone();
         shape[at] = usize::try_from(size).map_or(Dim::Unknown, Dim::Known);
-        let part = graph.add(super::GraphValue { name, dtype, shape: Some(shape), quant: None, origin: None });
+        let part =
+            graph.add(super::GraphValue { name, dtype, shape: Some(shape), quant: None, origin: None, row: None });
         parts.push(requantized(graph, id, part, "split")?);
     }
     Ok(parts)
@@ -244,7 +280,7 @@ pub(super) fn part_sizes(graph: &mut Graph, input: &Py, along: i64, parts: Parts
     let dim = graph.shape(id).and_then(|shape| shape.get(at)?.known()).map(|dim| dim as i64);
     let dim = dim.ok_or_else(|| Refusal::new("a split along a dim that is not known"))?;
     let size = match parts {
-        Parts::Count(count) => (dim + count.max(1) - 1) / count.max(1),
+        Parts::Count(count) => (dim as u64).div_ceil(count.max(1) as u64) as i64,
         Parts::Size(size) => size,
     };
     if size < 1 || dim / size > 10_000 {
@@ -280,7 +316,7 @@ pub(super) fn slice(
             Some(dim) if step > 0 => {
                 let dim = dim as i64;
                 let clamp = |index: i64| if index < 0 { (index + dim).max(0) } else { index.min(dim) };
-                Dim::Known(((clamp(end) - clamp(start)).max(0) + step - 1).div_euclid(step) as usize)
+                Dim::Known(((clamp(end) - clamp(start)).max(0) as usize).div_ceil(step as usize))
             }
             _ => Dim::Unknown,
         };
@@ -328,7 +364,8 @@ pub(super) fn pad(graph: &mut Graph, input: &Py, pads: &[i64], mode: &str, value
         let at = rank - 1 - from_end;
         all[at] = *before;
         all[rank + at] = *after;
-        let dim = shape[at].known().and_then(|dim| usize::try_from(dim as i64 + before + after).ok());
+        let dim = shape[at].known().and_then(|dim| (dim as i64).checked_add(*before)?.checked_add(*after));
+        let dim = dim.and_then(|dim| usize::try_from(dim).ok());
         shape[at] = dim.map_or(Dim::Unknown, Dim::Known);
     }
     let onnx_mode = match mode {
@@ -347,7 +384,7 @@ pub(super) fn pad(graph: &mut Graph, input: &Py, pads: &[i64], mode: &str, value
     let made = graph.emit("Pad", &inputs, "pad", &[("mode", onnx_mode.into())], dtype, Some(shape));
     // Batch and channels stay what they are: what a convolution behind tells of them holds before it too.
     if pairs.len() + 2 <= rank {
-        graph.values[made.0].origin = Some((id, None));
+        graph.values[made.0].origin = Some(Origin::Same(id));
     }
     requantized(graph, id, made, "pad")
 }
@@ -402,6 +439,6 @@ pub(super) fn cast(graph: &mut Graph, input: &Py, dtype: DType) -> Made<ValueId>
     }
     let (name, shape) = (graph.real(id), graph.value(id).shape.clone());
     let made = graph.emit("Cast", &[&name], "cast", &[("to", i64::from(dtype.to_onnx()).into())], dtype, shape);
-    graph.values[made.0].origin = Some((id, None));
+    graph.values[made.0].origin = Some(Origin::Same(id));
     Ok(made)
 }

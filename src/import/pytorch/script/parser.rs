@@ -8,10 +8,13 @@ use std::rc::Rc;
 
 /// Blocks and brackets inside of each other.
 const MAX_DEPTH: usize = 60;
+/// Levels of one expression, the links of its chains (`x.T.T`, `a + b + c`) counted with its brackets: whoever walks or
+/// drops the tree takes a frame for each.
+const MAX_HEIGHT: usize = 150;
 
 /// Parses a file of TorchScript's or fx's code; the error is the line and what is wrong there.
 pub(in crate::import::pytorch) fn parse(source: &str) -> Result<Source, (usize, String)> {
-    let mut parser = Parser { tokens: tokens(source)?, at: 0, depth: 0 };
+    let mut parser = Parser { tokens: tokens(source)?, at: 0, depth: 0, height: 0 };
     let mut found = Source::default();
     loop {
         match parser.peek() {
@@ -29,9 +32,17 @@ struct Parser {
     tokens: Vec<Placed>,
     at: usize,
     depth: usize,
+    /// Levels of the highest tree that was read since the innermost bracket or chain began.
+    height: usize,
 }
 
 type Parsed<T> = Result<T, (usize, String)>;
+
+/// What became of a chain.
+enum Link {
+    Added(Expr),
+    End(Expr),
+}
 
 impl Parser {
     fn peek(&self) -> &Token {
@@ -99,12 +110,42 @@ impl Parser {
 
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth >= MAX_DEPTH {
-            return Err((self.line(), "code nested too deeply".to_owned()));
+            return self.too_deep();
         }
         self.depth += 1;
+        let outer = std::mem::take(&mut self.height);
         let parsed = parse(self);
+        self.height = outer.max(self.height + 1);
         self.depth -= 1;
         parsed
+    }
+
+    /// A chain whose links each put another level on top of what stands left of them: `next` adds one and gives the
+    /// tree back where there is none.
+    fn chain(
+        &mut self,
+        first: impl FnOnce(&mut Self) -> Parsed<Expr>,
+        mut next: impl FnMut(&mut Self, Expr) -> Parsed<Link>,
+    ) -> Parsed<Expr> {
+        let outer = std::mem::take(&mut self.height);
+        let mut left = first(self)?;
+        loop {
+            match next(self, left)? {
+                Link::Added(longer) => left = longer,
+                Link::End(whole) => {
+                    self.height = outer.max(self.height);
+                    return Ok(whole);
+                }
+            }
+            self.height += 1;
+            if self.height > MAX_HEIGHT {
+                return self.too_deep();
+            }
+        }
+    }
+
+    fn too_deep<T>(&self) -> Parsed<T> {
+        Err((self.line(), "code nested too deeply".to_owned()))
     }
 
     fn class(&mut self) -> Parsed<(Rc<str>, Vec<Rc<Function>>)> {
@@ -374,5 +415,19 @@ def free(x: List[int], k: Optional[int]=None) -> int:
         assert!(parse(&deep).unwrap_err().1.contains("deep"));
         let signs = format!("def f():\n  return {}1", "-".repeat(100_000));
         assert!(parse(&signs).is_err());
+    }
+
+    #[test]
+    fn long_chains_are_refused_and_wide_lists_are_not() {
+        for link in [".T", " + x", " * x", " or x", " and x", "[0]", "(x)"] {
+            let chain = |count: usize| parse(&format!("def f(x):\n  return x{}", link.repeat(count)));
+            assert!(chain(MAX_HEIGHT / 2).is_ok(), "{link}");
+            assert!(chain(100_000).unwrap_err().1.contains("deep"), "{link}");
+        }
+        // Each bracket holds a chain of its own: together they are one high tree.
+        let link = format!("({}x{}", "(".repeat(20), format!("{})", ".T".repeat(60)).repeat(20));
+        assert!(parse(&format!("def f(x):\n  return {link})")).unwrap_err().1.contains("deep"));
+        let wide = "x.a.b + x.c, ".repeat(10_000);
+        assert!(parse(&format!("def f(x):\n  return [{wide}]")).is_ok());
     }
 }

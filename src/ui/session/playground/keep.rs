@@ -4,7 +4,9 @@ use super::super::Session;
 use super::orders::Order;
 use super::quantized;
 use crate::platform::{self, PickedFile, storage};
-use crate::worker::{EditsFormat, History, ModelId, PlaygroundAsk, PlaygroundRequest, Request, TableFormat};
+use crate::worker::{
+    EditsFormat, History, ModelId, PlaygroundAsk, PlaygroundRequest, Request, TableFormat, TextFormat,
+};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -129,6 +131,19 @@ impl Session {
     /// Saves the edited model.
     pub fn export_onnx(self, format: TableFormat) {
         self.export(PlaygroundAsk::ExportOnnx(format), "Writing and checking the model");
+    }
+
+    /// Saves the .npz of every tensor of the edited model on the last input.
+    pub fn export_edited_activations(self, format: TableFormat) {
+        self.export(PlaygroundAsk::ExportActivations(format), "Running the edited model");
+    }
+
+    /// Saves all values of the selected tensor, or of its channel, in the three versions.
+    pub fn export_values(self, format: TextFormat) {
+        if let Some(tensor) = self.playground.tensor.get_untracked() {
+            let channel = self.playground.channel.get_untracked();
+            self.export(PlaygroundAsk::ExportValues { tensor, channel, format }, "Writing values");
+        }
     }
 
     /// Saves the edit list.

@@ -1,8 +1,9 @@
 //! Measurements of the table: one at a time, so that each can be seen and cancelled, and given up where an edit makes
-//! them old. The error of every layer on the last input follows each edit at once.
+//! them old. The error of every layer follows each edit at once, in `live`.
 
 use super::super::{Session, View};
 use super::Playground;
+use super::live::Live;
 use crate::platform;
 use crate::worker::{
     Finding, Images, LayerErrorRow, LedgerRow, Measured, ModelId, PlaygroundAsk, PlaygroundReply, PlaygroundRequest,
@@ -14,10 +15,11 @@ use std::collections::VecDeque;
 
 /// An edit must be followed by this much quiet before everything is measured again.
 const QUIET_MS: i32 = 300;
-/// Errors that follow a drag are at least this far apart: between them the worker is free for the drag.
-const FOLLOW_EVERY_MS: f64 = 90.0;
 /// What took longer than this is measured again only when the user asks.
 const CHEAP_MS: f64 = 1500.0;
+/// The errors of all layers on the images of a data set are measured unasked after an edit as long as they take no longer
+/// than this: the next edit cancels them.
+const SETTLED_MS: f64 = 10_000.0;
 /// Where the errors of all layers take longer than this, findings are looked for only when the user asks: they try
 /// every row of the table.
 const FINDABLE_MS: f64 = 500.0;
@@ -74,7 +76,7 @@ pub struct Scope {
 
 impl Scope {
     /// How many images there are to measure.
-    fn count(self) -> usize {
+    pub(super) fn count(self) -> usize {
         if self.source.is_some() { self.count.max(1) } else { 1 }
     }
 
@@ -93,6 +95,23 @@ pub struct Subject {
     scope: Scope,
 }
 
+impl Subject {
+    /// The same on the first images only.
+    pub(super) fn first(self, count: usize) -> Subject {
+        Subject { scope: Scope { count, ..self.scope }, ..self }
+    }
+
+    /// Whether it is of the first images of another one.
+    pub fn is_part_of(&self, whole: &Subject) -> bool {
+        *self != *whole && self.scope.count() < whole.scope.count() && self.first(whole.scope.count) == *whole
+    }
+
+    /// How many images it is of.
+    pub fn images(&self) -> usize {
+        self.scope.count()
+    }
+}
+
 /// A measurement's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken<T> {
@@ -100,6 +119,8 @@ pub struct Taken<T> {
     pub answer: T,
     /// What was measured.
     pub subject: Subject,
+    /// Revision of the workspace that the answer's layers are positions in.
+    pub workspace: u32,
     /// `false` while it grows, and where it was cancelled.
     pub complete: bool,
     /// How long it took.
@@ -126,6 +147,7 @@ pub struct Measures {
     pub findings: Answer<Measured<Finding>>,
     /// What is being measured.
     pub running: RwSignal<Option<Measurement>>,
+    pub(super) live: StoredValue<Live>,
     line: StoredValue<Line>,
 }
 
@@ -136,10 +158,6 @@ struct Line {
     under_way: Option<UnderWay>,
     /// Grows with everything that makes the quiet begin anew.
     quiet: u32,
-    /// Whether errors that follow an edit are on their way, and when the last were asked for.
-    following: bool,
-    followed_ms: f64,
-    follow_took_ms: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +179,7 @@ impl Measures {
             residuals: RwSignal::default(),
             findings: RwSignal::default(),
             running: RwSignal::default(),
+            live: StoredValue::default(),
             line: StoredValue::default(),
         }
     }
@@ -172,6 +191,7 @@ impl Measures {
         self.residuals.set(None);
         self.findings.set(None);
         self.running.set(None);
+        self.live.set_value(Live::default());
         self.line.set_value(Line::default());
     }
 
@@ -182,7 +202,7 @@ impl Measures {
     }
 
     /// Subject and time of an answer; `None` where there is none, or a part of one.
-    fn taken(&self, what: Measurement) -> Option<(Subject, f64)> {
+    pub(super) fn taken(&self, what: Measurement) -> Option<(Subject, f64)> {
         fn of<T: Send + Sync + 'static>(answer: Answer<T>) -> Option<(Subject, f64)> {
             answer.with_untracked(|taken| {
                 taken.as_ref().filter(|taken| taken.complete).map(|taken| (taken.subject, taken.took_ms))
@@ -197,12 +217,11 @@ impl Measures {
         }
     }
 
-    fn set(&self, reply: PlaygroundReply, subject: Subject, complete: bool, took_ms: f64) {
+    fn set(&self, reply: PlaygroundReply, like: Taken<()>) {
         fn to<T: Send + Sync + 'static>(signal: Answer<T>, answer: T, like: Taken<()>) {
-            let Taken { subject, complete, took_ms, .. } = like;
-            signal.set(Some(Taken { answer, subject, complete, took_ms }));
+            let Taken { subject, workspace, complete, took_ms, .. } = like;
+            signal.set(Some(Taken { answer, subject, workspace, complete, took_ms }));
         }
-        let like = Taken { answer: (), subject, complete, took_ms };
         match reply {
             PlaygroundReply::LayerErrors(answer) => to(self.layer_errors, answer, like),
             PlaygroundReply::Ledger(answer) => to(self.ledger, answer, like),
@@ -232,6 +251,8 @@ impl Session {
         let there = Memo::new(move |_| playground.table.with(Option::is_some));
         Effect::new(move |_| {
             playground.subject(self.run_revision.get());
+            // What was dragged is measured on all images when it is let go.
+            playground.dragging.track();
             let wanted = self.view.get() == View::Playground && there.get() && self.result.with(Option::is_some);
             let quiet = playground.measures.line.try_update_value(|line| {
                 line.quiet += 1;
@@ -249,8 +270,14 @@ impl Session {
         });
     }
 
-    fn subject(self) -> Subject {
+    pub(super) fn subject(self) -> Subject {
         untrack(|| self.playground.subject(self.run_revision.get()))
+    }
+
+    /// Keeps an answer. Replies come in order: its layers are those of the workspace that is there now.
+    pub(super) fn take(self, reply: PlaygroundReply, subject: Subject, complete: bool, took_ms: f64) {
+        let workspace = self.workspace.with_untracked(|workspace| workspace.revision);
+        self.playground.measures.set(reply, Taken { answer: (), subject, workspace, complete, took_ms });
     }
 
     /// Puts in line what is old and does not take long.
@@ -267,9 +294,12 @@ impl Session {
                 Some(errors_ms) => errors_ms < most_ms,
                 None => what == Measurement::LayerErrors,
             };
+            let settled =
+                what == Measurement::LayerErrors && now.scope.source.is_some() && !self.playground.is_dragging();
+            let again_ms = if settled { SETTLED_MS } else { CHEAP_MS };
             let cheap = match measures.taken(what) {
                 Some((subject, _)) if subject == now => false,
-                Some(taken) => expected(taken) < CHEAP_MS,
+                Some(taken) => expected(taken) < again_ms,
                 None => unmeasured,
             };
             if cheap {
@@ -325,7 +355,7 @@ impl Session {
             }
             let answered = matches!(reply, Reply::Playground(_));
             if let Reply::Playground(reply) = reply {
-                measures.set(*reply, subject, true, platform::now_ms() - since_ms);
+                self.take(*reply, subject, true, platform::now_ms() - since_ms);
             }
             measures.line.update_value(|line| line.under_way = None);
             measures.running.set(None);
@@ -351,7 +381,7 @@ impl Session {
         let Reply::Playground(reply) = reply else { return };
         let under_way = measures.line.with_value(|line| line.under_way.filter(|under_way| under_way.id == Some(id)));
         if let Some(UnderWay { subject, since_ms, .. }) = under_way {
-            measures.set(*reply, subject, false, platform::now_ms() - since_ms);
+            self.take(*reply, subject, false, platform::now_ms() - since_ms);
         }
     }
 
@@ -370,44 +400,6 @@ impl Session {
     /// Stops measuring; what has been found stays.
     pub fn stop_measuring(self) {
         self.end_measuring();
-    }
-
-    /// Lets the errors of all layers follow an edit, as long as they are measured on the last input alone: this is what
-    /// moves the chart while a handle is dragged.
-    pub(super) fn refresh_errors(self) {
-        let playground = self.playground;
-        let measures = playground.measures;
-        let Some(model) = playground.model.get_untracked() else { return };
-        let wanted = self.view.get_untracked() == View::Playground
-            && self.result.with_untracked(Option::is_some)
-            && measures.scope.get_untracked().source.is_none();
-        let now_ms = platform::now_ms();
-        let due = measures.line.try_update_value(|line| {
-            // On a large network most of the time stays the drag's, too.
-            let every_ms = FOLLOW_EVERY_MS.max(4.0 * line.follow_took_ms);
-            let due = wanted && !line.following && now_ms - line.followed_ms >= every_ms;
-            if due {
-                (line.following, line.followed_ms) = (true, now_ms);
-            }
-            due
-        });
-        if due != Some(true) {
-            return;
-        }
-        let subject = self.subject();
-        let request = PlaygroundRequest { model, ask: PlaygroundAsk::LayerErrors(measures.images()) };
-        self.ask(Request::Playground(request), &[], move |reply, _| {
-            measures.line.update_value(|line| {
-                line.following = false;
-                line.follow_took_ms = platform::now_ms() - now_ms;
-            });
-            if playground.model.get_untracked() != Some(model) {
-                return;
-            }
-            if let Reply::Playground(reply) = reply {
-                measures.set(*reply, subject, true, platform::now_ms() - now_ms);
-            }
-        });
     }
 
     /// Chooses the images that are measured on.
@@ -433,5 +425,19 @@ impl Session {
             let found = sources.clone().find(|source| Some(source.id) == chosen).or_else(|| sources.next());
             found.map(|source| source.id)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_images_are_a_part() {
+        let whole = Subject { revision: 3, scope: Scope { source: Some(1), count: 200 }, ..Subject::default() };
+        let part = whole.first(4);
+        assert!(part.is_part_of(&whole) && !whole.is_part_of(&whole) && !whole.is_part_of(&part));
+        assert!(!Subject { revision: 2, ..part }.is_part_of(&whole), "before the last edit");
+        assert!(!Subject { scope: Scope { source: None, count: 1 }, ..part }.is_part_of(&whole));
     }
 }

@@ -1,14 +1,15 @@
 //! The playground's side of the session: which table is held in hand, which of its tensors, and what the worker last
-//! said of them. Orders are in `orders`, the picture of a tensor in `picture`, measurements in `measures`, what outlives
-//! the page in `keep`.
+//! said of them. Orders are in `orders`, the picture of a tensor in `picture`, measurements in `measures` (what follows a
+//! drag in `live`), what outlives the page in `keep`.
 
 mod keep;
+mod live;
 mod measures;
 mod orders;
 mod picture;
 
 pub use keep::Restored;
-pub use measures::{Answer, Measurement, Measures, Scope, Taken};
+pub use measures::{Answer, Measurement, Measures, Scope, Subject, Taken};
 pub use orders::{Field, Refusal};
 pub use picture::VALUES_PER_PAGE;
 

@@ -20,8 +20,12 @@ pub enum Field {
     Scale,
     /// The zero point.
     ZeroPoint,
+    /// The stored type.
+    Type,
     /// Bits, sign, narrow range.
     Codes,
+    /// Which channel is edited.
+    Channel,
     /// Bounds of the range, and the handles on the histogram.
     Range,
     /// Symmetric or not.
@@ -41,6 +45,7 @@ impl Field {
             Change::ZeroPoint { .. } => Field::ZeroPoint,
             Change::Range { .. } => Field::Range,
             Change::Codes { .. } => Field::Codes,
+            Change::Type(_) => Field::Type,
             Change::Symmetric(_) => Field::Symmetric,
             Change::PerChannel(_) => Field::PerChannel,
             Change::Enabled(_) => Field::Enabled,
@@ -184,6 +189,14 @@ impl Session {
         let images = self.playground.measures.images();
         self.playground.fixing.set(true);
         self.order(Order::Fix { finding: Box::new(finding), images });
+    }
+
+    /// Takes back what a field said.
+    pub fn accept(self, field: Field) {
+        let said = |refusal: &Option<Refusal>| refusal.as_ref().is_some_and(|refusal| refusal.field == field);
+        if self.playground.refusal.with_untracked(said) {
+            self.playground.refusal.set(None);
+        }
     }
 
     /// Says at a field why what was typed there is no edit.

@@ -72,9 +72,10 @@ fn lines(parity: &Parity, names: &[(u32, String)]) -> Vec<Line> {
             Cell::Text(weight),
             each(&|member| member.name.clone()),
             each(&|member| format::shape(&member.shape)),
-            each(&|member| match &member.transposition {
-                None => "as it is".to_owned(),
-                Some(order) => format!("{order:?}"),
+            each(&|member| match (&member.transposition, &member.rows) {
+                (_, Some(rows)) => format!("rows of {}", format::shape(rows)),
+                (None, None) => "as it is".to_owned(),
+                (Some(order), None) => format!("{order:?}"),
             }),
             Cell::Text(equal.to_owned()),
             Cell::number(row.max_abs_difference, format::number),

@@ -11,6 +11,7 @@ use crate::ui::use_session;
 use crate::worker::Workspace;
 use leptos::prelude::*;
 use row::RowView;
+pub(super) use row::tile;
 use rows::{Item, Row, Sort, rows};
 use std::collections::HashSet;
 use window::Window;
@@ -42,7 +43,7 @@ impl Tree {
 #[component]
 pub fn Layers() -> impl IntoView {
     let session = use_session();
-    let filter = RwSignal::new(String::new());
+    let filter = session.find;
     let sort = RwSignal::new(Sort::default());
     let folded = RwSignal::new(HashSet::<Item>::new());
     let rows = Memo::new(move |_| {

@@ -22,7 +22,7 @@ pub fn choose(session: Session, item: &Item) {
 }
 
 /// The letter and the colour class of an operator's tile.
-fn tile(op: &str) -> (&'static str, &'static str) {
+pub(in crate::ui::views) fn tile(op: &str) -> (&'static str, &'static str) {
     match op {
         "Conv" | "ConvTranspose" | "DepthwiseConv" => ("C", "conv"),
         "MatMul" | "Gemm" => ("D", "dense"),

@@ -1,5 +1,6 @@
 //! Which rows the tree shows: scopes, layers and parameters, filtered and sorted.
 
+use crate::ui::find::{Found, find, needle};
 use crate::worker::LayerRow;
 use std::collections::HashSet;
 
@@ -60,19 +61,11 @@ struct Group<'a> {
 /// The visible rows. `folded` holds the items whose state differs from the usual one: scopes are open, layers closed.
 /// A filter matches names, operators and roles without regard to case, and shows what it found unfolded.
 pub fn rows(layers: &[LayerRow], filter: &str, sort: Sort, folded: &HashSet<Item>) -> Vec<Row> {
-    let filter = filter.trim().to_lowercase();
-    let found = |text: &str| text.to_lowercase().contains(&filter);
+    let filter = needle(filter);
     let mut shown: Vec<(usize, bool)> = Vec::new();
     for (position, layer) in layers.iter().enumerate() {
-        let by_parameter = || {
-            layer
-                .parameters
-                .iter()
-                .any(|parameter| found(&parameter.role) || parameter.values.iter().flatten().any(|value| found(value)))
-        };
-        let itself = found(&layer.name) || found(&layer.op) || layer.outputs.iter().flatten().any(|value| found(value));
-        if itself || by_parameter() {
-            shown.push((position, !filter.is_empty() && !itself));
+        if let Some(found) = find(layer, &filter) {
+            shown.push((position, !filter.is_empty() && found == Found::Parameter));
         }
     }
     match sort {

@@ -33,14 +33,29 @@ pub fn symmetric(grid: &Grid) -> bool {
     grid.params.zero_point.iter().all(|zero_point| *zero_point == middle)
 }
 
-/// The change that a bound's new place means. A symmetric range has one width: both sides move.
-pub fn move_bound(row: &RowState, channel: Option<usize>, reach: (f64, f64), upper: bool, bound: f64) -> Change {
+/// The change that a bound's new place means, or why there is none. A symmetric range has one width: both sides move,
+/// so that the bound itself lands where it was put.
+pub fn move_bound(
+    row: &RowState,
+    channel: Option<usize>,
+    reach: (f64, f64),
+    upper: bool,
+    bound: f64,
+) -> Result<Change, String> {
+    let wrong_side = if upper { bound < 0.0 } else { bound > 0.0 };
+    if wrong_side || !bound.is_finite() {
+        let (which, least) = if upper { ("largest", "0 or more") } else { ("least", "0 or less") };
+        return Err(format!("the {which} value is {least}, not {bound}: 0 stays inside of every range"));
+    }
     let (low, high) = match (symmetric(&row.grid), upper) {
-        (true, _) => (-bound.abs(), bound.abs()),
+        (true, _) => {
+            let side = row.grid.symmetric_side(bound, upper);
+            (-side, side)
+        }
         (false, false) => (bound, reach.1),
         (false, true) => (reach.0, bound),
     };
-    Change::Range { channel, low: low as f32, high: high as f32 }
+    Ok(Change::Range { channel, low: low as f32, high: high as f32 })
 }
 
 /// Scale and zero point of a channel, or of all where they are one.

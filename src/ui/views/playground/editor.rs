@@ -1,17 +1,21 @@
 //! The quantization editor: one row of the table as sliders, exact fields and switches.
 
 use super::channels::ChannelChoice;
+use super::codes::{BitsField, CodeSwitches, TypeField};
 use super::describe;
 use super::fields::{FieldProblem, NumberField, NumberInput, Slider, Switch, refused};
 use super::history::{HistoryButtons, HistoryList};
 use super::rows::Rows;
 use crate::ui::session::playground::Field;
 use crate::ui::{format, use_session};
-use crate::worker::{Change, RowMode, RowState};
+use crate::worker::{Change, RowMode, RowState, TensorKind};
 use leptos::prelude::*;
 
 /// The scale's slider goes this many halvings and doublings away from the file's scale.
 const OCTAVES: f64 = 4.0;
+
+/// Where it stands why a tensor has one scale.
+const WHY_ONE_SCALE: &str = "edit-per-channel-why";
 
 /// The region with everything that can be changed.
 #[component]
@@ -59,6 +63,13 @@ fn RowEditor(
         })
     });
     let may_per_channel = Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| row.channels.is_some())));
+    let one_scale = Memo::new(move |_| !fixed.get() && !may_per_channel.get() && !per_channel.get());
+    let why_one_scale = move || match row.with(|row| row.as_ref().map(|row| row.kind)) {
+        Some(TensorKind::Activation) => {
+            "One scale for all channels: ONNX Runtime's integer operators take one per activation, and a bias follows the one scale of its input. Weights can have one per channel."
+        }
+        _ => "One scale for the tensor: no operator that reads it has a channel axis for it.",
+    };
     let symmetric = Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| describe::symmetric(&row.grid))));
     let facts = move || {
         row.with(|row| {
@@ -91,19 +102,21 @@ fn RowEditor(
         <Show when=move || per_channel.get()><ChannelChoice row /></Show>
         <ScaleField row fixed />
         <ZeroPointField row fixed />
+        <TypeField row fixed />
         <BitsField row fixed />
         <RangeFields row fixed />
         <div class="switches">
             <CodeSwitches row fixed />
             <Switch label="Symmetric" id="edit-symmetric" field=Field::Symmetric on=symmetric disabled=fixed
                 changed=Callback::new(move |on| session.edit(Change::Symmetric(on))) />
-            <Switch label="Per channel" id="edit-per-channel" field=Field::PerChannel on=per_channel
+            <Switch label="Per channel" id="edit-per-channel" field=Field::PerChannel on=per_channel why=WHY_ONE_SCALE
                 disabled=Signal::derive(move || fixed.get() || !may_per_channel.get())
                 changed=Callback::new(move |on| {
                     channel.set(None);
                     session.edit(Change::PerChannel(on));
                 }) />
         </div>
+        <Show when=move || one_scale.get()><p class="hint" id=WHY_ONE_SCALE>{why_one_scale}</p></Show>
         <FieldProblem id="edit-row-problem".to_owned() error=refused(Field::Row) />
     }
 }
@@ -179,60 +192,6 @@ fn ZeroPointField(row: Memo<Option<RowState>>, fixed: Memo<bool>) -> impl IntoVi
     }
 }
 
-/// Bits, from 2 to 16.
-#[component]
-fn BitsField(row: Memo<Option<RowState>>, fixed: Memo<bool>) -> impl IntoView {
-    let session = use_session();
-    let bits = Memo::new(move |_| row.with(|row| row.as_ref().map(|row| row.grid.bits)));
-    let change = move |bits: u8| row.with_untracked(|row| row.as_ref().map(|row| codes(row, |codes| codes.0 = bits)));
-    let commit = Callback::new(move |text: String| match text.parse::<u8>().ok().and_then(change) {
-        Some(change) => session.edit(change),
-        None => session.refuse(Field::Codes, format!("bits are a whole number from 2 to 16, not '{text}'")),
-    });
-    let step = Callback::new(move |steps: f64| {
-        let next = bits.get_untracked().map(|bits| (f64::from(bits) + steps.signum()).clamp(0.0, 255.0) as u8);
-        if let Some(change) = next.and_then(change) {
-            session.edit(change);
-        }
-    });
-    let moved = Callback::new(move |value: f64| {
-        if let Some(change) = change(value as u8) {
-            session.drag(change);
-        }
-    });
-    view! {
-        <NumberField label="Bits" id="edit-bits" field=Field::Codes disabled=fixed commit step
-            text=Signal::derive(move || bits.get().map(|bits| bits.to_string()).unwrap_or_default())>
-            <Slider label="Code width" bounds=Signal::stored((2.0, 16.0, 1.0)) value=Signal::derive(move || bits.get().map(f64::from)) disabled=fixed moved />
-        </NumberField>
-    }
-}
-
-/// Sign and narrow range; what is wrong with them stands under the bits, which they belong to.
-#[component]
-fn CodeSwitches(row: Memo<Option<RowState>>, fixed: Memo<bool>) -> impl IntoView {
-    let session = use_session();
-    let signed = Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| row.grid.signed())));
-    let narrow = Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| row.grid.narrow_range)));
-    let edit = move |set: &dyn Fn(&mut (u8, bool, bool))| {
-        if let Some(change) = row.with_untracked(|row| row.as_ref().map(|row| codes(row, set))) {
-            session.edit(change);
-        }
-    };
-    view! {
-        <Switch label="Signed" id="edit-signed" on=signed disabled=fixed changed=Callback::new(move |on| edit(&|codes| codes.1 = on)) />
-        <Switch label="Narrow range" id="edit-narrow-range" on=narrow disabled=fixed changed=Callback::new(move |on| edit(&|codes| codes.2 = on)) />
-    }
-}
-
-/// A change of bits, sign and narrow range that starts from the row's own.
-fn codes(row: &RowState, set: impl Fn(&mut (u8, bool, bool))) -> Change {
-    let mut codes = (row.grid.bits, row.grid.signed(), row.grid.narrow_range);
-    set(&mut codes);
-    let (bits, signed, narrow_range) = codes;
-    Change::Codes { bits, signed, narrow_range }
-}
-
 /// The bounds that the codes reach: the exact numbers of the handles on the histogram.
 #[component]
 fn RangeFields(row: Memo<Option<RowState>>, fixed: Memo<bool>) -> impl IntoView {
@@ -243,8 +202,10 @@ fn RangeFields(row: Memo<Option<RowState>>, fixed: Memo<bool>) -> impl IntoView 
         let channel = playground.channel.get_untracked();
         let range = reach.get_untracked();
         let change = row.with_untracked(|row| Some(describe::move_bound(row.as_ref()?, channel, range?, upper, bound)));
-        if let Some(change) = change {
-            session.edit(change);
+        match change {
+            Some(Ok(change)) => session.edit(change),
+            Some(Err(why)) => session.refuse(Field::Range, why),
+            None => {}
         }
     };
     let bound = move |upper: bool, id: &'static str, name: &'static str| {

@@ -180,6 +180,9 @@ pub fn Switch(
     /// Whether it cannot be changed.
     #[prop(into)]
     disabled: Signal<bool>,
+    /// The id of what says why it cannot be.
+    #[prop(optional)]
+    why: Option<&'static str>,
     /// It was changed.
     changed: Callback<bool>,
 ) -> impl IntoView {
@@ -198,7 +201,10 @@ pub fn Switch(
     view! {
         <label class="check" for=id>
             <input id=id type="checkbox" node_ref=input prop:checked=on disabled=disabled
-                aria-describedby=move || error.filter(|error| error.with(Option::is_some)).map(|_| described.clone())
+                aria-describedby=move || match error.is_some_and(|error| error.with(Option::is_some)) {
+                    true => Some(described.clone()),
+                    false => why.filter(|_| disabled.get()).map(str::to_owned),
+                }
                 on:change=move |event| changed.run(event_target_checked(&event)) />
             {label}
         </label>

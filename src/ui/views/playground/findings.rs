@@ -51,10 +51,8 @@ fn Card(finding: Finding) -> impl IntoView {
             <dl class="facts">{evidence.collect_view()}</dl>
             <div class="finding-foot">
                 <span><button type="button" class="ghost small" on:click=move |_| session.edit_tensor(&target)>"Show"</button>{share}</span>
-                {finding.fix.map(|fix| view! {
-                    <button type="button" class="primary small" aria-describedby=title title="Applied, measured, and kept only when it is better"
-                        disabled=move || playground.fixing.get() on:click=move |_| session.apply_fix(tried.clone())>{fix}</button>
-                })}
+                <button type="button" class="primary small" aria-describedby=title title="Applied, measured, and kept only when it is better"
+                    disabled=move || playground.fixing.get() on:click=move |_| session.apply_fix(tried.clone())>{finding.fix}</button>
             </div>
         </div>
     }
@@ -66,7 +64,7 @@ fn Outcome(finding: Finding, fixed: Fixed) -> impl IntoView {
     let kept = if fixed.kept { ("kept", "good") } else { ("not kept: it is no better", "warn") };
     view! {
         <div class="outcome" role="status">
-            <b>{finding.fix.unwrap_or_default()}</b>" "<span class=format!("badge {}", kept.1)>{kept.0}</span>
+            <b>{finding.fix}</b>" "<span class=format!("badge {}", kept.1)>{kept.0}</span>
             <dl class="facts">
                 <dt>"before"</dt><dd>{describe::quality(&fixed.before)}</dd>
                 <dt>"after"</dt><dd>{describe::quality(&fixed.after)}</dd>
@@ -83,7 +81,7 @@ fn export_table(findings: &[Finding]) -> Result<Table, TableError> {
             finding.title.as_str().into(),
             finding.tensor.as_str().into(),
             evidence.join("; ").into(),
-            finding.fix.clone().into(),
+            finding.fix.as_str().into(),
             finding.weight.into(),
         ]
     };

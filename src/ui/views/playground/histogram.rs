@@ -66,15 +66,11 @@ fn title(row: &RowState) -> String {
 /// The change that a handle's new place means; `None` where it says nothing.
 fn drag(row: &RowState, channel: Option<usize>, reach: (f64, f64), id: &str, value: f64) -> Option<Change> {
     // 0 stays inside of every range: padding and silence are exact zeros.
-    let bound = match (id, describe::symmetric(&row.grid)) {
-        (_, true) => value,
-        (LOWER, false) => value.min(0.0),
-        (_, false) => value.max(0.0),
-    };
+    let bound = if id == LOWER { value.min(0.0) } else { value.max(0.0) };
     // A symmetric range without a width, or an asymmetric one with none left, is no range.
     let other = if id == LOWER { reach.1 } else { reach.0 };
     let empty = bound == 0.0 && (describe::symmetric(&row.grid) || other == 0.0);
-    (!empty).then(|| describe::move_bound(row, channel, reach, id == UPPER, bound))
+    if empty { None } else { describe::move_bound(row, channel, reach, id == UPPER, bound).ok() }
 }
 
 fn chart(workspace: &Workspace, picture: &BeforeAfter, row: &RowState, original: Role) -> Chart {
@@ -185,9 +181,21 @@ mod tests {
     #[test]
     fn a_symmetric_range_moves_on_both_sides() {
         let row = row(DType::Int8, 0);
-        let change = drag(&row, None, (-12.8, 12.7), LOWER, -5.0);
-        assert_eq!(change, Some(Change::Range { channel: None, low: -5.0, high: 5.0 }));
+        let range = |side: f32| Some(Change::Range { channel: None, low: -side, high: side });
+        assert_eq!(drag(&row, None, (-12.8, 12.7), UPPER, 5.0), range(5.0));
+        // 128 codes are below 0, 127 above: the lowest stands for -5.
+        assert_eq!(drag(&row, None, (-12.8, 12.7), LOWER, -5.0), range(5.0 * 127.0 / 128.0));
         assert_eq!(drag(&row, None, (-12.8, 12.7), UPPER, 0.0), None);
+        assert_eq!(drag(&row, None, (-12.8, 12.7), LOWER, 3.0), None, "beyond 0");
+    }
+
+    #[test]
+    fn a_bound_of_the_wrong_sign_is_refused() {
+        let row = row(DType::Int8, 0);
+        let refused = describe::move_bound(&row, None, (-12.8, 12.7), false, 5.0).unwrap_err();
+        assert!(refused.contains("0 or less, not 5"), "{refused}");
+        assert!(describe::move_bound(&row, None, (-12.8, 12.7), true, -5.0).is_err());
+        assert!(describe::move_bound(&row, None, (-12.8, 12.7), true, f64::NAN).is_err());
     }
 
     #[test]

@@ -6,7 +6,8 @@
 
 mod before_after;
 mod channels;
-mod describe;
+mod codes;
+pub(super) mod describe;
 mod editor;
 mod fields;
 mod findings;

@@ -1,6 +1,8 @@
 //! What the three versions make of the input.
 
 use super::describe;
+use super::table::Exports;
+use crate::export::{self, Table, TableError};
 use crate::ui::views::activations::Pager;
 use crate::ui::{roles, use_session};
 use crate::worker::{Prediction, Version, VersionOutcome};
@@ -85,10 +87,13 @@ pub fn VersionPredictions() -> impl IntoView {
             heads.collect_view()
         })
     };
+    let export = Callback::new(move |()| outcomes.with_untracked(|outcomes| Some(predictions_table(outcomes))));
     let no_classes = move || outcomes.with(|outcomes| outcomes.iter().all(|outcome| outcome.predictions.is_none()));
     view! {
         <section class="card" aria-label="Predictions before and after">
-            <header class="card-head"><h3>"Predictions"</h3><small>{move || truth.get().map(|(_, name)| format!("label: {name}"))}</small></header>
+            <header class="card-head"><h3>"Predictions"</h3>
+                <span class="head-tools"><small>{move || truth.get().map(|(_, name)| format!("label: {name}"))}</small>
+                    <Exports title="Before and after predictions" stem="predictions" export /></span></header>
             <Verdict />
             <Show when=move || !no_classes() fallback=|| view! { <p class="hint">"The output is not a vector of class scores; its values stand beside."</p> }>
                 <div class="scroll-x" tabindex="0">
@@ -156,9 +161,14 @@ pub fn Logits() -> impl IntoView {
             (first.get()..(first.get() + LOGITS_PER_PAGE).min(count.get())).map(row).collect_view()
         })
     };
+    let export = Callback::new(move |()| {
+        let names = names.get_untracked().unwrap_or_default();
+        outcomes.with_untracked(|outcomes| Some(logits_table(outcomes, &names)))
+    });
     view! {
         <section class="card" aria-label="Logits before and after">
-            <header class="card-head"><h3>"Logits"</h3><small>"what goes into the last Softmax, else the output"</small></header>
+            <header class="card-head"><h3>"Logits"</h3>
+                <span class="head-tools"><small>"what goes into the last Softmax, else the output"</small><Exports title="Logits" stem="logits" export /></span></header>
             <div class="scroll-x" tabindex="0">
                 <table class="data" aria-label="Logits">
                     <thead><tr><th scope="col">"class"</th>
@@ -169,5 +179,63 @@ pub fn Logits() -> impl IntoView {
             </div>
             <Show when=move || { count.get() > LOGITS_PER_PAGE }><Pager label="Logits" first per_page=LOGITS_PER_PAGE count /></Show>
         </section>
+    }
+}
+
+const VERSIONS: [(Version, &str); 3] =
+    [(Version::Float, "float"), (Version::Original, "original"), (Version::Edited, "edited")];
+
+fn outcome_of(outcomes: &[VersionOutcome], version: Version) -> Option<&VersionOutcome> {
+    outcomes.iter().find(|outcome| outcome.version == version)
+}
+
+/// Every class by rank, in the three versions.
+fn predictions_table(outcomes: &[VersionOutcome]) -> Result<Table, TableError> {
+    let mut headers = vec!["rank".to_owned()];
+    headers.extend(VERSIONS.iter().flat_map(|(_, name)| ["class", "probability"].map(|what| format!("{name}_{what}"))));
+    let top = |version| outcome_of(outcomes, version).and_then(|outcome| Some(&outcome.predictions.as_ref()?.top));
+    let depth = VERSIONS.iter().filter_map(|(version, _)| Some(top(*version)?.len())).max().unwrap_or(0);
+    let line = |rank: usize| {
+        let mut cells: Vec<export::Cell> = vec![(rank + 1).into()];
+        for (version, _) in VERSIONS {
+            let prediction = top(version).and_then(|top| top.get(rank));
+            cells.push(prediction.map(|prediction| prediction.class.clone()).into());
+            cells.push(prediction.map(|prediction| prediction.probability).into());
+        }
+        cells
+    };
+    Table::new(headers, (0..depth).map(line).collect())
+}
+
+/// Every logit in the three versions.
+fn logits_table(outcomes: &[VersionOutcome], names: &[String]) -> Result<Table, TableError> {
+    let headers = ["class", "name", "float", "original", "edited", "edited_minus_original"];
+    let logit = |version, place: usize| outcome_of(outcomes, version)?.logits.get(place).copied();
+    let count = outcomes.iter().map(|outcome| outcome.logits.len()).max().unwrap_or(0);
+    let line = |place: usize| {
+        let mut cells: Vec<export::Cell> = vec![place.into(), names.get(place).cloned().into()];
+        cells.extend(VERSIONS.map(|(version, _)| export::Cell::from(logit(version, place))));
+        let moved = logit(Version::Edited, place).zip(logit(Version::Original, place));
+        cells.push(moved.map(|(edited, original)| edited - original).into());
+        cells
+    };
+    Table::new(headers.map(str::to_owned).to_vec(), (0..count).map(line).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exports_have_every_version() {
+        let outcome = |version, logits: &[f64]| VersionOutcome { version, predictions: None, logits: logits.to_vec() };
+        let outcomes = [outcome(Version::Original, &[1.0, 2.0]), outcome(Version::Edited, &[1.5, 2.0])];
+        let csv = logits_table(&outcomes, &["zero".to_owned()]).unwrap().to_csv().unwrap();
+        assert_eq!(
+            csv,
+            "class,name,float,original,edited,edited_minus_original\n0,zero,,1.0,1.5,0.5\n1,,,2.0,2.0,0.0\n"
+        );
+        let csv = predictions_table(&outcomes).unwrap().to_csv().unwrap();
+        assert_eq!(csv.lines().count(), 1, "{csv}");
     }
 }

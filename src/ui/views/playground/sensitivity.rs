@@ -36,9 +36,12 @@ pub fn Sensitivity() -> impl IntoView {
         dirty.with(|dirty| lines.map(|(row, rank)| line(&report, row, rank, dirty.contains(&row.tensor))).collect())
     });
     let running = move || playground.measures.running.get() == Some(Measurement::Sensitivity);
-    let progress = move || {
-        answer.with(|taken| taken.as_ref().map_or((0, 0), |taken| (taken.answer.rows.len(), taken.answer.total)))
-    };
+    let progress = Memo::new(move |_| {
+        answer.with(|taken| {
+            let fresh = taken.as_ref().filter(|taken| !taken.complete);
+            fresh.map_or_else(Progress::default, |taken| Progress::of(&taken.answer))
+        })
+    });
     let base = move || {
         report().map(|report| {
             format!(
@@ -56,14 +59,41 @@ pub fn Sensitivity() -> impl IntoView {
             <p class="hint">{base}</p>
             <Show when=running>
                 <div class="measuring">
-                    <progress aria-label="Rows measured" max=move || progress().1.max(1).to_string() prop:value=move || progress().0.to_string()></progress>
-                    <span class="hint">{move || format!("{} of {} rows", progress().0, progress().1)}</span>
+                    <progress aria-label="Rows measured" max=move || progress.get().total.max(1).to_string() prop:value=move || progress.get().done.to_string()></progress>
+                    <span class="hint">{move || progress.get().words()}</span>
                     <button type="button" class="small" on:click=move |_| session.stop_measuring()>"Stop"</button>
                 </div>
             </Show>
             <DataTable label="Sensitivity" columns=COLUMNS lines
                 empty="Switch each row off alone and on alone, and see what the answer gains and loses: measured, not guessed from the weights." />
         </section>
+    }
+}
+
+/// How far a measurement is: rows times images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Progress {
+    done: usize,
+    total: usize,
+    rows: usize,
+    images: usize,
+}
+
+impl Progress {
+    /// In the first image rows come one by one; later images make all of them better together.
+    fn of(report: &SensitivityReport) -> Progress {
+        let (rows, images) = (report.total, report.images.count.max(1));
+        let first = report.rows.len() < rows;
+        let done = if first { report.rows.len() } else { rows * report.count.clamp(1, images) };
+        Progress { done, total: rows * images, rows, images }
+    }
+
+    fn words(self) -> String {
+        match (self.rows, self.images) {
+            (0, _) => "beginning".to_owned(),
+            (rows, _) if self.done < rows => format!("{} of {rows} rows on image 1 of {}", self.done, self.images),
+            (rows, images) => format!("{rows} rows on {} of {images} images", self.done / rows),
+        }
     }
 }
 
@@ -156,6 +186,21 @@ mod tests {
             float: quality(0.25),
             rows: vec![row("a", 0.39), row("b", 0.30), row("c", 0.41)],
         }
+    }
+
+    #[test]
+    fn progress_is_of_rows_and_images() {
+        let mut report = report();
+        report.images.count = 10;
+        report.rows.pop();
+        let progress = Progress::of(&report);
+        assert_eq!((progress.done, progress.total), (2, 30));
+        assert_eq!(progress.words(), "2 of 3 rows on image 1 of 10");
+        report.rows.push(report.rows[0].clone());
+        let progress = Progress::of(&report);
+        assert_eq!((progress.done, progress.words().as_str()), (3, "3 rows on 1 of 10 images"));
+        report.count = 10;
+        assert_eq!(Progress::of(&report).done, 30);
     }
 
     #[test]

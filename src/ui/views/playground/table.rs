@@ -5,6 +5,7 @@ use crate::platform::download::{download, file_name};
 use crate::ui::session::playground::{Measurement, Taken};
 use crate::ui::turns::in_turn;
 use crate::ui::{format, use_session};
+use crate::worker::TextFormat;
 use leptos::prelude::*;
 
 /// Rows in the page at once; the exports have all.
@@ -238,8 +239,13 @@ pub fn MeasureHead(
     };
     let mark = move || match state.get() {
         State { images: None, .. } => None,
-        State { current: false, .. } => Some("measured before the last change"),
-        State { complete: false, .. } if !running() => Some("stopped before the end"),
+        State { images: Some(count), part_of: Some(all), .. } => {
+            let images =
+                if count == 1 { "image".to_owned() } else { format!("{} images", format::grouped(count as u64)) };
+            Some(format!("the first {images} of {}", format::grouped(all as u64)))
+        }
+        State { current: false, .. } => Some("measured before the last change".to_owned()),
+        State { complete: false, .. } if !running() => Some("stopped before the end".to_owned()),
         _ => None,
     };
     let no_run = move || session.result.with(Option::is_none) && playground.measures.scope.get().source.is_none();
@@ -264,6 +270,8 @@ pub struct State {
     images: Option<usize>,
     /// Whether it is of what is there now.
     current: bool,
+    /// Of how many images it has taken the first, to keep up with a drag.
+    part_of: Option<usize>,
     complete: bool,
     took_ms: Option<f64>,
 }
@@ -280,6 +288,7 @@ pub fn state_of<T: Send + Sync + 'static>(
             taken.as_ref().map_or(State::default(), |taken| State {
                 images: Some(count(&taken.answer)),
                 current: taken.subject == now,
+                part_of: taken.subject.is_part_of(&now).then_some(now.images()),
                 complete: taken.complete,
                 took_ms: taken.complete.then_some(taken.took_ms),
             })
@@ -290,32 +299,50 @@ pub fn state_of<T: Send + Sync + 'static>(
 
 /// CSV and JSON of a table.
 #[component]
-fn Exports(
+pub fn Exports(
+    /// The table's name.
     title: &'static str,
+    /// The beginning of the files' names.
     stem: &'static str,
+    /// The whole table.
     export: Callback<(), Option<Result<Table, TableError>>>,
 ) -> impl IntoView {
     let session = use_session();
-    let save = move |json: bool| {
+    let save = Callback::new(move |format: TextFormat| {
         let model = session.workspace.with_untracked(|workspace| {
             let chosen = session.playground.model.get_untracked();
             workspace.models.iter().find(|model| Some(model.id) == chosen).map(|model| model.name.clone())
         });
         let stem = super::describe::stem(stem, &model.unwrap_or_default());
         let Some(table) = untrack(|| export.run(())) else { return };
-        let text = table.and_then(|table| if json { table.to_json() } else { table.to_csv() });
-        let (extension, media_type) =
-            if json { ("json", "application/json") } else { ("csv", "text/csv;charset=utf-8") };
+        let text = table.and_then(|table| match format {
+            TextFormat::Csv => table.to_csv(),
+            TextFormat::Json => table.to_json(),
+        });
         let saved = text.map_err(|error| error.to_string()).and_then(|text| {
-            download(&file_name(&stem, extension), media_type, text.as_bytes()).map_err(|error| error.to_string())
+            let name = file_name(&stem, format.extension());
+            download(&name, format.media_type(), text.as_bytes()).map_err(|error| error.to_string())
         });
         if let Err(error) = saved {
             session.say(title, &error, "a download", "Allow downloads for this page.");
         }
-    };
+    });
+    view! { <ExportButtons title save /> }
+}
+
+/// The buttons of a table that is taken home.
+#[component]
+pub fn ExportButtons(
+    /// The table's name.
+    title: &'static str,
+    /// Saves it.
+    save: Callback<TextFormat>,
+) -> impl IntoView {
     view! {
-        <button type="button" class="small ghost" aria-label=format!("CSV of {title}") on:click=move |_| save(false)>"CSV"</button>
-        <button type="button" class="small ghost" aria-label=format!("JSON of {title}") on:click=move |_| save(true)>"JSON"</button>
+        <span class="exports">
+            <button type="button" class="small ghost" aria-label=format!("CSV of {title}") on:click=move |_| save.run(TextFormat::Csv)>"CSV"</button>
+            <button type="button" class="small ghost" aria-label=format!("JSON of {title}") on:click=move |_| save.run(TextFormat::Json)>"JSON"</button>
+        </span>
     }
 }
 

@@ -32,6 +32,10 @@ pub fn TakeHome() -> impl IntoView {
             </div>
             <p class="hint">"Written, read back, run and compared with what the page shows before it is offered."</p>
             <div class="actions">
+                <button type="button" class="small" title="Every tensor of that file on the last input, under its ONNX name, as .npz"
+                    on:click=move |_| session.export_edited_activations(format())>"Export edited activations"</button>
+            </div>
+            <div class="actions">
                 {save(EditsFormat::Json, "Export edits")}
                 <button type="button" class="small" on:click=move |_| if let Some(input) = input.get() { input.click() }>"Import edits"</button>
                 {save(EditsFormat::Overrides, "Export overrides")}

@@ -2,10 +2,12 @@
 
 use super::describe;
 use super::outcomes::VersionName;
+use super::table::{ExportButtons, Exports};
+use crate::export;
 use crate::ui::session::playground::VALUES_PER_PAGE;
 use crate::ui::views::activations::Pager;
 use crate::ui::{format, use_session};
-use crate::worker::{Version, VersionTensor};
+use crate::worker::{BeforeAfter, Version, VersionTensor};
 use leptos::prelude::*;
 
 /// A page of values with their differences.
@@ -45,7 +47,9 @@ fn Errors() -> impl IntoView {
     let lines = move || {
         picture.with(|picture| picture.iter().flat_map(|picture| &picture.tensors).filter_map(line).collect_view())
     };
+    let export = Callback::new(move |()| picture.with_untracked(|picture| picture.as_ref().map(errors_table)));
     view! {
+        <div class="tools"><Exports title="Error against float" stem="error-against-float" export /></div>
         <div class="scroll-x" tabindex="0">
             <table class="data" aria-label="Error against float">
                 <thead><tr><th scope="col">"against float"</th><th scope="col" class="num">"SQNR"</th><th scope="col" class="num">"MSE"</th><th scope="col" class="num">"cosine"</th><th scope="col" class="num">"max error"</th></tr></thead>
@@ -55,10 +59,31 @@ fn Errors() -> impl IntoView {
     }
 }
 
+/// The errors of the tensor's versions.
+fn errors_table(picture: &BeforeAfter) -> Result<export::Table, export::TableError> {
+    let headers = ["tensor", "channel", "version", "values", "sqnr_db", "mse", "cosine", "max_error"];
+    let line = |tensor: &VersionTensor| {
+        let error = tensor.error?;
+        let version = if tensor.version == Version::Original { "original" } else { "edited" };
+        Some(vec![
+            picture.query.tensor.as_str().into(),
+            picture.query.channel.into(),
+            version.into(),
+            error.count.into(),
+            describe::sqnr_db(&error).into(),
+            error.mse.into(),
+            error.cosine.into(),
+            error.max_abs.into(),
+        ])
+    };
+    export::Table::new(headers.map(str::to_owned).to_vec(), picture.tensors.iter().filter_map(line).collect())
+}
+
 /// Index, versions, differences.
 #[component]
 fn Table() -> impl IntoView {
-    let picture = use_session().playground.picture;
+    let session = use_session();
+    let picture = session.playground.picture;
     let body = move || {
         picture.with(|picture| {
             let Some(picture) = picture else { return Vec::new() };
@@ -80,7 +105,10 @@ fn Table() -> impl IntoView {
             (0..count).map(row).collect::<Vec<_>>()
         })
     };
+    // The page has some of the values only; the worker writes all of them.
+    let save = Callback::new(move |format| session.export_values(format));
     view! {
+        <div class="tools"><ExportButtons title="Values before and after" save /></div>
         <div class="scroll-x values" tabindex="0">
             <table class="data" aria-label="Values before and after">
                 <thead><tr><th scope="col">"index"</th><th scope="col" class="num"><VersionName version=Version::Float /></th><th scope="col" class="num"><VersionName version=Version::Original /></th>

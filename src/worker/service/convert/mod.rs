@@ -5,6 +5,7 @@ mod card;
 mod export;
 mod outputs;
 mod parity;
+mod rows;
 mod weights;
 
 use super::{Answered, Attachment, Failure, Job, Service};

@@ -2,8 +2,9 @@
 
 use super::super::model::OpenModel;
 use super::super::{Failure, Job, Service};
+use super::rows;
 use super::weights::{source_tensors, targets};
-use crate::analysis::{compare_tensors, match_tensors};
+use crate::analysis::{TensorDifference, compare_tensors, match_tensors};
 use crate::problem::Problem;
 use crate::tensor::Tensor;
 use crate::worker::protocol::{ModelId, Parity, ParityMember, ParityRow};
@@ -14,6 +15,9 @@ const IN_FILE: &str = "in the file";
 
 /// Weights that rounding does not explain any more.
 const CLEARLY_APART: f64 = 1e-3;
+
+/// Weights no further apart, relative to their size, are the same ones: 8-bit rounding is a few hundredths.
+const SAME_WEIGHTS: f64 = 0.1;
 
 /// A model with the names that its weights have in its file.
 struct Side<'a> {
@@ -37,7 +41,7 @@ impl Side<'_> {
             Some((path, _)) => (path, real),
             None => (value.to_owned(), real),
         };
-        Some((ParityMember { name, shape: tensor.shape().to_vec(), transposition: None }, tensor))
+        Some((ParityMember { name, shape: tensor.shape().to_vec(), transposition: None, rows: None }, tensor))
     }
 }
 
@@ -71,20 +75,21 @@ impl Service {
                 advice: "Open the same network in another format.".to_owned(),
             }));
         }
-        let mut rows = Vec::new();
+        let mut found = Vec::new();
         let total = self.layout.rows.len();
         for (done, layer) in self.layout.rows.iter().enumerate() {
             Self::step(job, "Comparing layers", done, total).await?;
             for parameter in &layer.parameters {
                 let value = |side: &Side| parameter.values.get(side.position).cloned().flatten();
                 let members = sides.iter().map(|side| side.member(&value(side)?)).collect();
-                rows.extend(row(Some(layer.name.clone()), &parameter.role, members));
+                let flattened = || sides.iter().find_map(|side| rows::flattened(side.model, &value(side)?));
+                found.extend(row(Some(layer.name.clone()), &parameter.role, members, &flattened));
             }
         }
         Self::step(job, "Comparing what else the files hold", total, total).await?;
-        rows.extend(rest(&sides));
-        let notes = self.parity_notes(&rows, &sides);
-        Ok(Parity { models: ids.to_vec(), rows, notes })
+        found.extend(rest(&sides));
+        let notes = self.parity_notes(&found, &sides);
+        Ok(Parity { models: ids.to_vec(), rows: found, notes })
     }
 
     fn parity_notes(&self, rows: &[ParityRow], sides: &[Side]) -> Vec<String> {
@@ -97,7 +102,17 @@ impl Service {
             shared.len(),
             sides.len()
         )];
-        let turned = |row: &&&ParityRow| row.members.iter().flatten().any(|member| member.transposition.is_some());
+        let regrouped = |row: &&&ParityRow| row.members.iter().flatten().any(|member| member.rows.is_some());
+        let turned = |row: &&&ParityRow| {
+            row.members.iter().flatten().any(|member| member.transposition.is_some() && member.rows.is_none())
+        };
+        let regrouped = shared.iter().filter(regrouped).count();
+        if regrouped > 0 {
+            notes.push(format!(
+                "{regrouped} behind a Flatten have their rows in another order: Keras flattens (height, width, channels), \
+                 PyTorch and ONNX (channels, height, width)."
+            ));
+        }
         let turned = shared.iter().filter(turned).count();
         if turned > 0 {
             notes.push(format!(
@@ -124,8 +139,14 @@ impl Service {
     }
 }
 
-/// A row of these members, compared with the first; `None` where there are none.
-fn row(layer: Option<String>, role: &str, members: Vec<Option<(ParityMember, Tensor)>>) -> Option<ParityRow> {
+/// A row of these members, compared with the first; `None` where there are none. `flattened` gives the dims that are
+/// flattened into the rows of these weights, for those that do not agree as they are.
+fn row(
+    layer: Option<String>,
+    role: &str,
+    members: Vec<Option<(ParityMember, Tensor)>>,
+    flattened: &dyn Fn() -> Option<Vec<usize>>,
+) -> Option<ParityRow> {
     let reference = members.iter().flatten().next().map(|(_, tensor)| tensor.clone())?;
     let (mut largest, mut equal_bits, mut seen) = (None::<f64>, true, 0usize);
     let mut comparable = true;
@@ -137,7 +158,18 @@ fn row(layer: Option<String>, role: &str, members: Vec<Option<(ParityMember, Ten
         };
         seen += 1;
         if seen > 1 {
-            match compare_tensors(&reference, &tensor) {
+            let mut difference = compare_tensors(&reference, &tensor);
+            let agree = |difference: &TensorDifference| difference.relative_difference <= SAME_WEIGHTS;
+            if tensor.shape().len() == 2
+                && !difference.as_ref().is_some_and(agree)
+                && let Some(dims) = flattened()
+                && let Some((other, dims)) = rows::compare(&reference, &tensor, &dims)
+                && agree(&other)
+            {
+                difference = Some(other);
+                member.rows = Some(dims);
+            }
+            match difference {
                 Some(difference) => {
                     member.transposition = difference.transposition;
                     equal_bits &= difference.equal_bits;
@@ -163,7 +195,8 @@ fn rest(sides: &[Side]) -> Vec<ParityRow> {
             side.rest.iter().filter(|(path, _)| !taken[at].contains(path)).cloned().collect();
         for (path, tensor) in &own {
             let mut list: Vec<Option<(ParityMember, Tensor)>> = sides.iter().map(|_| None).collect();
-            let member = ParityMember { name: path.clone(), shape: tensor.shape().to_vec(), transposition: None };
+            let member =
+                ParityMember { name: path.clone(), shape: tensor.shape().to_vec(), transposition: None, rows: None };
             if let Some(slot) = list.get_mut(at) {
                 *slot = Some((member, tensor.clone()));
             }
@@ -180,13 +213,18 @@ fn rest(sides: &[Side]) -> Vec<ParityRow> {
                 if !taken[other_at].insert(path.clone()) {
                     continue;
                 }
-                let member = ParityMember { name: path.clone(), shape: tensor.shape().to_vec(), transposition: None };
+                let member = ParityMember {
+                    name: path.clone(),
+                    shape: tensor.shape().to_vec(),
+                    transposition: None,
+                    rows: None,
+                };
                 if let Some(slot) = members.get_mut(position).and_then(|list| list.get_mut(other_at)) {
                     *slot = Some((member, tensor.clone()));
                 }
             }
         }
-        rows.extend(members.into_iter().filter_map(|list| row(None, IN_FILE, list)));
+        rows.extend(members.into_iter().filter_map(|list| row(None, IN_FILE, list, &|| None)));
     }
     rows
 }

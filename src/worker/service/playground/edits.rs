@@ -3,7 +3,8 @@
 use super::super::model::OpenModel;
 use super::super::{Failure, Job, Service};
 use super::compare::picture;
-use super::history::words;
+use super::history::{Gesture, words};
+use super::reaches::reached;
 use super::session::{Session, differ, table_problem};
 use crate::engine::EngineError;
 use crate::problem::Problem;
@@ -35,7 +36,10 @@ impl Service {
         // A model that cannot run has a table all the same.
         let _ = session.runs(self, model);
         let name = words(&edit, &session.edited);
-        let done = match session.edit_rows(std::slice::from_ref(&edit)) {
+        let gesture = gesture.map(|number| Gesture::of(number, &edit.change));
+        // Every step of a drag starts from where the drag began: the way there leaves no trace.
+        let began = session.timeline.began(gesture).to_vec();
+        let done = match session.edit_rows(std::slice::from_ref(&edit), &began) {
             Ok((before, after)) => session.take_over(before, after, Some((name, gesture)), model)?,
             Err(refused) => Err(refused),
         };
@@ -52,7 +56,7 @@ impl Service {
         job: &impl Job,
     ) -> Result<Edited, Failure> {
         let began_ms = job.now_ms();
-        let done = match session.edit_rows(edits) {
+        let done = match session.edit_rows(edits, &[]) {
             Ok((before, after)) => session.take_over(before, after, Some((name, None)), model)?,
             Err(refused) => Err(refused),
         };
@@ -180,12 +184,20 @@ impl Service {
 }
 
 impl Session {
-    /// Rows before and after some edits, in the order in which they change; the session stays as it is.
-    fn edit_rows(&self, edits: &[Edit]) -> Result<(Vec<Row>, Vec<Row>), GridError> {
+    /// Rows before and after some edits, in the order in which they change; the session stays as it is. The rows of
+    /// `began` are as there before the edits.
+    fn edit_rows(&self, edits: &[Edit], began: &[Row]) -> Result<(Vec<Row>, Vec<Row>), GridError> {
         let mut table = self.edited.clone();
         let mut touched: Vec<String> = Vec::new();
+        for row in began {
+            if let Some(slot) = table.row_mut(&row.tensor) {
+                *slot = row.clone();
+                touched.push(row.tensor.clone());
+            }
+        }
+        let ranges = |tensor: &str| reached(self.runs.as_ref()?, self.edited.row(tensor)?);
         for edit in edits {
-            for tensor in apply(&mut table, &self.original, edit, None)? {
+            for tensor in apply(&mut table, &self.original, edit, Some(&ranges))? {
                 if !touched.contains(&tensor) {
                     touched.push(tensor);
                 }
@@ -201,7 +213,7 @@ impl Session {
         &mut self,
         before: Vec<Row>,
         after: Vec<Row>,
-        entry: Option<(String, Option<u32>)>,
+        entry: Option<(String, Option<Gesture>)>,
         model: &OpenModel,
     ) -> Result<Result<Done, GridError>, Failure> {
         if after.is_empty() {

@@ -65,9 +65,8 @@ impl Service {
         let mut findings = Vec::with_capacity(found.len());
         for (id, (fault, weight)) in (1u32..).zip(found) {
             let layer = session.layers.get(&fault.tensor).copied();
-            let (fix, edits) = fault.fix.map_or((None, None), |(words, edits)| (Some(words), Some(edits)));
-            session.fixes.extend(edits.map(|edits| (id, edits)));
-            let Fault { title, evidence, tensor, .. } = Fault { fix: None, ..fault };
+            let Fault { title, evidence, tensor, fix: (fix, edits) } = fault;
+            session.fixes.insert(id, edits);
             findings.push(Finding { id, title, evidence, tensor, layer, fix, weight });
         }
         Ok((images, items.len(), findings))
@@ -262,7 +261,7 @@ fn faults(session: &Session, measures: &HashMap<String, RowMeasure>) -> Vec<Faul
 fn share_ranges(session: &Session, faults: &mut Vec<Fault>) {
     let mut joined: Vec<String> = Vec::new();
     for fault in faults.iter_mut() {
-        let Some((_, edits)) = &mut fault.fix else { continue };
+        let (_, edits) = &mut fault.fix;
         let [edit] = edits.as_slice() else { continue };
         let Change::Range { .. } = edit.change else { continue };
         if joined.contains(&fault.tensor) {
@@ -274,8 +273,7 @@ fn share_ranges(session: &Session, faults: &mut Vec<Fault>) {
         edits.extend(moved);
         joined.extend(followers);
     }
-    faults
-        .retain(|fault| !joined.contains(&fault.tensor) || fault.fix.as_ref().is_none_or(|(_, edits)| edits.len() > 1));
+    faults.retain(|fault| !joined.contains(&fault.tensor) || fault.fix.1.len() > 1);
 }
 
 /// Rows of the same grid on what is made of a row's value by moving it.

@@ -1,13 +1,25 @@
 //! What has been edited, in order.
 
 use crate::quant::table::{Change, Edit, QuantTable, Row};
+use std::mem::{Discriminant, discriminant};
+
+/// One drag: its number, and what kind of change it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gesture(u32, Discriminant<Change>);
+
+impl Gesture {
+    /// The drag of this number that makes changes like this one.
+    pub fn of(number: u32, change: &Change) -> Gesture {
+        Gesture(number, discriminant(change))
+    }
+}
 
 /// One entry: rows before and after.
 pub struct Entry {
     /// In words.
     name: String,
-    /// Edits of one drag carry the same number.
-    gesture: Option<u32>,
+    /// Edits of one drag have the same.
+    gesture: Option<Gesture>,
     before: Vec<Row>,
     after: Vec<Row>,
 }
@@ -22,7 +34,7 @@ pub struct Timeline {
 impl Timeline {
     /// Adds what was just done; what could be redone before is gone. An edit of the same drag as the last entry
     /// becomes part of it.
-    pub fn push(&mut self, name: String, gesture: Option<u32>, before: Vec<Row>, after: Vec<Row>) {
+    pub fn push(&mut self, name: String, gesture: Option<Gesture>, before: Vec<Row>, after: Vec<Row>) {
         self.entries.truncate(self.applied);
         if let Some(last) = self.entries.last_mut()
             && gesture.is_some()
@@ -42,6 +54,25 @@ impl Timeline {
         }
         self.entries.push(Entry { name, gesture, before, after });
         self.applied = self.entries.len();
+    }
+
+    /// The rows as they were before a drag that is the last applied entry; none before its first step.
+    pub fn began(&self, gesture: Option<Gesture>) -> &[Row] {
+        let last = self.applied.checked_sub(1).and_then(|place| self.entries.get(place));
+        let last = last.filter(|entry| gesture.is_some() && entry.gesture == gesture);
+        last.map(|entry| entry.before.as_slice()).unwrap_or_default()
+    }
+
+    /// The same entries over another table of the same tensors: their grids and switches, its constants. `None` where a
+    /// row is not there, or refuses a grid.
+    pub fn over(&self, table: &QuantTable) -> Option<Timeline> {
+        let rows = |rows: &[Row]| rows.iter().map(|row| moved(row, table)).collect::<Option<Vec<Row>>>();
+        let entry = |entry: &Entry| {
+            let (before, after) = (rows(&entry.before)?, rows(&entry.after)?);
+            Some(Entry { name: entry.name.clone(), gesture: entry.gesture, before, after })
+        };
+        let entries = self.entries.iter().map(entry).collect::<Option<Vec<Entry>>>()?;
+        Some(Timeline { entries, applied: self.applied })
     }
 
     /// The rows as they were before the last applied entry, which is applied no more.
@@ -75,6 +106,18 @@ impl Timeline {
     }
 }
 
+/// A row's grid and switch on the row of the same tensor in an unedited table.
+pub fn moved(row: &Row, table: &QuantTable) -> Option<Row> {
+    let file = table.row(&row.tensor).filter(|file| file.bias_of == row.bias_of && file.mode == row.mode)?;
+    let mut moved = Row { grid: row.grid.clone(), enabled: row.enabled, ..file.clone() };
+    if let Some(constant) = moved.constant.as_mut() {
+        row.grid.check(Some(constant.float.shape())).ok()?;
+        // The file's codes are those of the file's grid.
+        constant.stored = constant.stored.take().filter(|_| row.grid == file.grid);
+    }
+    Some(moved)
+}
+
 /// An edit in words: "conv1/weight: scale 0.0123".
 pub fn words(edit: &Edit, table: &QuantTable) -> String {
     let of = |channel: &Option<usize>| channel.map_or_else(String::new, |channel| format!(" of channel {channel}"));
@@ -86,6 +129,7 @@ pub fn words(edit: &Edit, table: &QuantTable) -> String {
             let sign = if *signed { "int" } else { "uint" };
             format!("{sign}{bits}{}", if *narrow_range { ", narrow range" } else { "" })
         }
+        Change::Type(dtype) => format!("stored as {dtype}"),
         Change::Symmetric(true) => "symmetric".to_owned(),
         Change::Symmetric(false) => "asymmetric".to_owned(),
         Change::PerChannel(true) => "a scale per channel".to_owned(),
@@ -122,9 +166,14 @@ mod tests {
     #[test]
     fn a_drag_is_one_entry() {
         let mut timeline = Timeline::default();
-        timeline.push("a".to_owned(), Some(1), vec![row("a", 1.0)], vec![row("a", 2.0)]);
-        timeline.push("a more".to_owned(), Some(1), vec![row("a", 2.0)], vec![row("a", 3.0)]);
-        timeline.push("b".to_owned(), Some(2), vec![row("b", 1.0)], vec![row("b", 2.0)]);
+        let drag = |number| Some(Gesture::of(number, &Change::Scale { channel: None, scale: 1.0 }));
+        timeline.push("a".to_owned(), drag(1), vec![row("a", 1.0)], vec![row("a", 2.0)]);
+        assert_eq!(timeline.began(drag(1)), [row("a", 1.0)]);
+        assert!(timeline.began(drag(2)).is_empty() && timeline.began(None).is_empty());
+        timeline.push("a more".to_owned(), drag(1), vec![row("a", 2.0)], vec![row("a", 3.0)]);
+        assert_eq!(timeline.began(drag(1)), [row("a", 1.0)]);
+        timeline.push("b".to_owned(), drag(2), vec![row("b", 1.0)], vec![row("b", 2.0)]);
+        assert!(timeline.began(Some(Gesture::of(2, &Change::Reset))).is_empty(), "another kind of change");
         assert_eq!(timeline.names(), ["a more", "b"]);
         assert_eq!(timeline.undo().unwrap()[0].tensor, "b");
         assert_eq!(timeline.undo().unwrap(), [row("a", 1.0)]);
@@ -134,5 +183,21 @@ mod tests {
         timeline.push("c".to_owned(), None, vec![row("a", 3.0)], vec![row("a", 4.0)]);
         assert!(timeline.redo().is_none());
         assert_eq!((timeline.names().len(), timeline.applied()), (2, 2));
+    }
+
+    #[test]
+    fn a_history_goes_over_to_another_table() {
+        let mut timeline = Timeline::default();
+        timeline.push("a".to_owned(), None, vec![row("a", 1.0)], vec![row("a", 2.0)]);
+        timeline.push("a off".to_owned(), None, vec![row("a", 2.0)], vec![Row { enabled: false, ..row("a", 2.0) }]);
+        timeline.undo();
+        let absorbed = Some(crate::quant::table::Clamp { low: 0.0, high: 6.0 });
+        let table = QuantTable { rows: vec![Row { absorbed, ..row("a", 1.0) }], ..QuantTable::default() };
+        let mut over = timeline.over(&table).unwrap();
+        assert_eq!((over.names(), over.applied()), (timeline.names(), 1));
+        assert_eq!(over.redo().unwrap(), [Row { absorbed, enabled: false, ..row("a", 2.0) }]);
+        over.undo();
+        assert_eq!(over.undo().unwrap(), [Row { absorbed, ..row("a", 1.0) }]);
+        assert!(timeline.over(&QuantTable::default()).is_none());
     }
 }

@@ -14,6 +14,7 @@ mod integer;
 mod layer_errors;
 mod ledger;
 mod measure;
+mod reaches;
 mod residuals;
 mod runs;
 mod sensitivity;
@@ -105,6 +106,12 @@ impl Service {
                 PlaygroundReply::Fixed(self.apply_fix(session, model, finding, images, job).await?)
             }
             PlaygroundAsk::ExportOnnx(format) => return self.export_table(session, model, format),
+            PlaygroundAsk::ExportActivations(format) => {
+                return self.export_edited_activations(session, model, format, job).await;
+            }
+            PlaygroundAsk::ExportValues { tensor, channel, format } => {
+                return self.export_values(session, model, &tensor, channel, format);
+            }
             PlaygroundAsk::ExportEdits(format) => return self.export_edits(session, model, format),
         };
         Ok((Reply::Playground(Box::new(reply)), None))

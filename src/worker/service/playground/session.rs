@@ -3,7 +3,7 @@
 use super::super::model::OpenModel;
 use super::super::{Failure, Service};
 use super::float_model::{self, FloatModel};
-use super::history::Timeline;
+use super::history::{Timeline, moved};
 use super::runs::Runs;
 use crate::onnx::{Document, Facts};
 use crate::problem::Problem;
@@ -104,10 +104,11 @@ impl Session {
         }
         let float = float_model::choose(service, model);
         if float.as_ref().map(|float| float.id) != self.float_model {
-            // The same edits over other float weights; the history would speak of tables that are gone.
-            let edits = self.edit_list(model);
+            // The same edits over other float weights.
             let mut again = Session::with(service, model, float.as_ref())?;
-            if !self.dirty_rows().is_empty() {
+            if !again.take_edits(self) {
+                // A table of other rows: its history would speak of what is gone.
+                let edits = self.edit_list(model);
                 again.apply_list(&edits, model)?;
             }
             *self = again;
@@ -115,6 +116,20 @@ impl Session {
         self.layers = layers(service, model, &self.lifted, &self.original);
         self.revision = service.revision;
         Ok(())
+    }
+
+    /// Takes edits and history of a session of the same model over into one that nothing was edited in; `false` where
+    /// its table has no such rows.
+    fn take_edits(&mut self, from: &Session) -> bool {
+        let rows: Option<Vec<Row>> = from.dirty_rows().into_iter().map(|row| moved(row, &self.original)).collect();
+        let (Some(rows), Some(timeline)) = (rows, from.timeline.over(&self.original)) else { return false };
+        for row in rows {
+            if let Some(slot) = self.edited.row_mut(&row.tensor) {
+                *slot = row;
+            }
+        }
+        self.timeline = timeline;
+        true
     }
 
     /// Rows that differ from the file's.

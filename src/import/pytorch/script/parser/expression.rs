@@ -1,6 +1,6 @@
 //! Expressions, by the precedence of their operators.
 
-use super::{Parsed, Parser, Token};
+use super::{Link, Parsed, Parser, Token};
 use crate::import::pytorch::script::ast::Expr;
 use std::rc::Rc;
 
@@ -42,19 +42,21 @@ impl Parser {
     }
 
     fn or(&mut self) -> Parsed<Expr> {
-        let mut left = self.and()?;
-        while self.take_word("or") {
-            left = Expr::Or(Box::new(left), Box::new(self.and()?));
-        }
-        Ok(left)
+        self.chain(Self::and, |parser, left| {
+            Ok(match parser.take_word("or") {
+                true => Link::Added(Expr::Or(Box::new(left), Box::new(parser.and()?))),
+                false => Link::End(left),
+            })
+        })
     }
 
     fn and(&mut self) -> Parsed<Expr> {
-        let mut left = self.not()?;
-        while self.take_word("and") {
-            left = Expr::And(Box::new(left), Box::new(self.not()?));
-        }
-        Ok(left)
+        self.chain(Self::not, |parser, left| {
+            Ok(match parser.take_word("and") {
+                true => Link::Added(Expr::And(Box::new(left), Box::new(parser.not()?))),
+                false => Link::End(left),
+            })
+        })
     }
 
     fn not(&mut self) -> Parsed<Expr> {
@@ -85,32 +87,29 @@ impl Parser {
     }
 
     fn sum(&mut self) -> Parsed<Expr> {
-        let mut left = self.product()?;
-        loop {
-            let name = if self.take_sign("+") {
-                "add"
-            } else if self.take_sign("-") {
-                "sub"
-            } else if self.take_sign("&") {
-                "and_"
-            } else if self.take_sign("|") {
-                "or_"
-            } else {
-                return Ok(left);
+        const SIGNS: [(&str, &str); 4] = [("+", "add"), ("-", "sub"), ("&", "and_"), ("|", "or_")];
+        self.operators(&SIGNS, Self::product)
+    }
+
+    /// Operands between signs of one precedence, from left to right.
+    fn operators(
+        &mut self,
+        signs: &[(&str, &'static str)],
+        operand: impl Fn(&mut Self) -> Parsed<Expr>,
+    ) -> Parsed<Expr> {
+        self.chain(&operand, |parser, left| {
+            let Some((_, name)) = signs.iter().find(|(sign, _)| parser.is_sign(sign)) else {
+                return Ok(Link::End(left));
             };
-            left = Expr::Operator(name, vec![left, self.product()?]);
-        }
+            parser.advance();
+            Ok(Link::Added(Expr::Operator(name, vec![left, operand(parser)?])))
+        })
     }
 
     fn product(&mut self) -> Parsed<Expr> {
         const SIGNS: [(&str, &str); 5] =
             [("*", "mul"), ("//", "floordiv"), ("/", "truediv"), ("%", "mod"), ("@", "matmul")];
-        let mut left = self.unary()?;
-        while let Some((_, name)) = SIGNS.iter().find(|(sign, _)| self.is_sign(sign)) {
-            self.advance();
-            left = Expr::Operator(name, vec![left, self.unary()?]);
-        }
-        Ok(left)
+        self.operators(&SIGNS, Self::unary)
     }
 
     fn unary(&mut self) -> Parsed<Expr> {
@@ -132,29 +131,28 @@ impl Parser {
     }
 
     pub(super) fn postfix(&mut self) -> Parsed<Expr> {
-        let mut value = self.atom()?;
-        loop {
-            if self.take_sign(".") {
+        self.chain(Self::atom, |parser, value| {
+            Ok(Link::Added(if parser.take_sign(".") {
                 // fx writes `getattr` for names that are no identifiers; TorchScript may write a number.
-                let name = match self.peek().clone() {
+                let name = match parser.peek().clone() {
                     Token::Int(number) => {
-                        self.advance();
+                        parser.advance();
                         number.to_string().into()
                     }
-                    _ => self.name()?,
+                    _ => parser.name()?,
                 };
-                value = Expr::Attribute(Box::new(value), name);
-            } else if self.take_sign("(") {
-                let (positional, named) = self.arguments()?;
-                value = Expr::Call(Box::new(value), positional, named);
-            } else if self.take_sign("[") {
-                let index = self.index()?;
-                self.sign("]")?;
-                value = Expr::Index(Box::new(value), Box::new(index));
+                Expr::Attribute(Box::new(value), name)
+            } else if parser.take_sign("(") {
+                let (positional, named) = parser.arguments()?;
+                Expr::Call(Box::new(value), positional, named)
+            } else if parser.take_sign("[") {
+                let index = parser.index()?;
+                parser.sign("]")?;
+                Expr::Index(Box::new(value), Box::new(index))
             } else {
-                return Ok(value);
-            }
-        }
+                return Ok(Link::End(value));
+            }))
+        })
     }
 
     fn arguments(&mut self) -> Parsed<Arguments> {
