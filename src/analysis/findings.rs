@@ -22,12 +22,34 @@ pub const BRANCH_RATIO: f64 = 2.0;
 pub struct Measured<'a> {
     /// The row.
     pub row: &'a Row,
-    /// Smallest and largest value, behind the absorbed activation function, widened to hold 0.
-    pub span: Option<(f32, f32)>,
+    /// For each scale of the row the smallest and the largest value, behind the absorbed activation function, widened to
+    /// hold 0; empty where they are not known.
+    pub spans: &'a [(f32, f32)],
     /// Its own rounding error in parts.
     pub clipping: Clipping,
     /// SQNR of its own rounding in dB; `None` without error.
     pub local_sqnr_db: Option<f64>,
+}
+
+/// What the codes of one scale reach, and what its values do.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    /// Position of the scale.
+    channel: usize,
+    codes: (f32, f32),
+    values: (f32, f32),
+}
+
+impl Measured<'_> {
+    /// Each scale of the row; none where the values are not known for each.
+    fn reaches(&self) -> Vec<Reach> {
+        let codes = self.row.grid.reach();
+        if codes.len() != self.spans.len() {
+            return Vec::new();
+        }
+        let pairs = codes.into_iter().zip(self.spans).enumerate();
+        pairs.map(|(channel, (codes, &values))| Reach { channel, codes, values }).collect()
+    }
 }
 
 /// Something that could be better.
@@ -136,8 +158,8 @@ fn outlier_channel(row: &Row) -> Option<Fault> {
 
 /// Half of a symmetric range stands for values that do not come.
 fn one_sided(measured: &Measured<'_>) -> Option<Fault> {
-    let Measured { row, span, .. } = *measured;
-    let ((low, high), (least, most)) = (ends(&row.grid)?, span?);
+    let Measured { row, spans, .. } = *measured;
+    let (&[(least, most)], (low, high)) = (spans, ends(&row.grid)?) else { return None };
     let unused = (least >= 0.0 && low < 0.0 && most > 0.0) || (most <= 0.0 && high > 0.0 && least < 0.0);
     let asymmetric_possible = row.kind == TensorKind::Activation || row.kind == TensorKind::Constant;
     (unused && asymmetric_possible && row.grid.is_symmetric()).then(|| Fault {
@@ -154,42 +176,90 @@ fn one_sided(measured: &Measured<'_>) -> Option<Fault> {
     })
 }
 
+/// Channels listed by number, at most.
+const LISTED: usize = 8;
+
+/// How many channels it is about, and which.
+fn listed(found: &[Reach], all: usize) -> String {
+    let numbers: Vec<String> = found.iter().take(LISTED).map(|reach| reach.channel.to_string()).collect();
+    let more = if found.len() > LISTED { ", ..." } else { "" };
+    format!("{} of {all}: {}{more}", found.len(), numbers.join(", "))
+}
+
+/// A title and what the fix does, for a row of one scale and for one of several.
+struct Words {
+    one: (&'static str, &'static str),
+    several: (&'static str, &'static str),
+}
+
+/// The fault of a row some of whose scales, the worst first, do not fit their values; the fix gives each the range of its
+/// values. `more` is evidence beside the ranges.
+fn ranges_fault(row: &Row, found: &[Reach], words: Words, more: Vec<(String, String)>) -> Option<Fault> {
+    let worst = found.first()?;
+    let between = |(low, high): (f32, f32)| format!("{} to {}", figure(low.into()), figure(high.into()));
+    let mut shown = evidence(&[("values", between(worst.values)), ("codes reach", between(worst.codes))]);
+    shown.extend(more);
+    let all = row.grid.params.scale.len();
+    let ((title, fix), edits) = match all {
+        1 => (words.one, vec![row.to_range(worst.values)]),
+        _ => {
+            let mut by_number = found.to_vec();
+            by_number.sort_by_key(|reach| reach.channel);
+            let told = [("channels", listed(&by_number, all)), ("worst channel", worst.channel.to_string())];
+            shown.splice(0..0, evidence(&told));
+            let edit = |reach: &Reach| {
+                let (low, high) = reach.values;
+                row.edit(Change::Range { channel: Some(reach.channel), low, high })
+            };
+            (words.several, by_number.iter().map(edit).collect())
+        }
+    };
+    Some(Fault { title: title.to_owned(), evidence: shown, tensor: row.tensor.clone(), fix: (fix.to_owned(), edits) })
+}
+
+/// The part of a scale's codes that its values use, 0 to 1 and more.
+fn used(row: &Row, Reach { codes: (low, high), values: (least, most), .. }: &Reach) -> f64 {
+    match row.grid.is_symmetric() {
+        true => f64::from(least.abs().max(*most)) / f64::from(low.abs().max(*high)),
+        false => f64::from(most - least) / f64::from(high - low),
+    }
+}
+
 /// Most of the range holds no value.
 fn empty_range(measured: &Measured<'_>) -> Option<Fault> {
-    let Measured { row, span, .. } = *measured;
-    let ((low, high), (least, most)) = (ends(&row.grid)?, span?);
-    let used = match row.grid.is_symmetric() {
-        true => f64::from(least.abs().max(most)) / f64::from(low.abs().max(high)),
-        false => f64::from(most - least) / f64::from(high - low),
+    let row = measured.row;
+    let mut found = measured.reaches();
+    // A channel of zeros alone has no range to be narrowed to.
+    found.retain(|reach| (f64::MIN_POSITIVE..USED_AT_LEAST).contains(&used(row, reach)));
+    found.sort_by(|a, b| used(row, a).total_cmp(&used(row, b)));
+    let most = percent(used(row, found.first()?));
+    let words = Words {
+        one: ("The range is mostly empty", "Narrow the range to the values"),
+        several: ("The ranges of channels are mostly empty", "Narrow these ranges to their values"),
     };
-    (used > 0.0 && used < USED_AT_LEAST).then(|| Fault {
-        title: "The range is mostly empty".to_owned(),
-        evidence: evidence(&[
-            ("values", format!("{} to {}", figure(least.into()), figure(most.into()))),
-            ("codes reach", format!("{} to {}", figure(low.into()), figure(high.into()))),
-            ("used", percent(used)),
-        ]),
-        tensor: row.tensor.clone(),
-        fix: ("Narrow the range to the values".to_owned(), vec![row.to_range((least, most))]),
-    })
+    ranges_fault(row, &found, words, evidence(&[("used", most)]))
 }
 
 /// Clipping makes most of the row's own error.
 fn clips(measured: &Measured<'_>) -> Option<Fault> {
-    let Measured { row, span, clipping, .. } = *measured;
-    let ((low, high), (least, most)) = (ends(&row.grid)?, span?);
+    let Measured { row, clipping, .. } = *measured;
     let part = clipping.clipped;
-    (part.share_of_error >= CLIPPED_ERROR_SHARE && part.count > 0).then(|| Fault {
-        title: "The range cuts values off".to_owned(),
-        evidence: evidence(&[
-            ("values", format!("{} to {}", figure(least.into()), figure(most.into()))),
-            ("codes reach", format!("{} to {}", figure(low.into()), figure(high.into()))),
-            ("values cut off", format!("{} ({})", part.count, percent(part.share_of_values))),
-            ("share of its rounding error", percent(part.share_of_error)),
-        ]),
-        tensor: row.tensor.clone(),
-        fix: ("Widen the range to the values".to_owned(), vec![row.to_range((least, most))]),
-    })
+    if part.share_of_error < CLIPPED_ERROR_SHARE || part.count == 0 {
+        return None;
+    }
+    let beyond = |Reach { codes: (low, high), values: (least, most), .. }: &Reach| (low - least).max(most - high);
+    let mut found = measured.reaches();
+    found.retain(|reach| beyond(reach) > 0.0);
+    found.sort_by(|a, b| beyond(b).total_cmp(&beyond(a)));
+    let more = evidence(&[
+        ("values cut off", format!("{} ({})", part.count, percent(part.share_of_values))),
+        ("share of its rounding error", percent(part.share_of_error)),
+    ]);
+    let words = Words {
+        one: ("The range cuts values off", "Widen the range to the values"),
+        several: ("The ranges of channels cut values off", "Widen these ranges to their values"),
+    };
+    ranges_fault(row, &found, words, more)
 }
 
 /// The bias's int32 scale, input scale x weight scale, is too coarse for it.
@@ -256,22 +326,36 @@ fn finer_steps(coarse: &Row, fine: &Row) -> (String, Edit) {
     (format!("Give the coarser branch {MORE_BITS} bits"), coarse.edit(codes))
 }
 
-/// A value that is rounded, only moved, and rounded again to another grid.
-pub fn quantized_twice(first: &Row, second: &Row) -> Option<Fault> {
+/// A grid of one scale in words.
+fn told(grid: &Grid) -> String {
+    let zero = grid.params.zero_point.first().copied().unwrap_or(0);
+    format!("scale {}, zero point {zero}", figure(grid.params.scale.first().copied().unwrap_or(0.0).into()))
+}
+
+/// The fault that a row rounds to another grid than one before it, where both have one scale.
+fn other_grid(first: &Row, second: &Row, title: String, fix: &str) -> Option<Fault> {
     let (a, b) = (&first.grid, &second.grid);
     if !(first.enabled && second.enabled) || a.params.scale.len() != 1 || b.params.scale.len() != 1 || a == b {
         return None;
     }
-    let told = |grid: &Grid| {
-        let zero = grid.params.zero_point.first().copied().unwrap_or(0);
-        format!("scale {}, zero point {zero}", figure(grid.params.scale.first().copied().unwrap_or(0.0).into()))
-    };
     Some(Fault {
-        title: "The same values are quantized twice".to_owned(),
+        title,
         evidence: vec![(first.tensor.clone(), told(a)), (second.tensor.clone(), told(b))],
         tensor: second.tensor.clone(),
-        fix: ("Round the second time to the codes of the first".to_owned(), vec![second.edit(Change::Grid(a.clone()))]),
+        fix: (fix.to_owned(), vec![second.edit(Change::Grid(a.clone()))]),
     })
+}
+
+/// A value that is rounded, only moved, and rounded again to another grid.
+pub fn quantized_twice(first: &Row, second: &Row) -> Option<Fault> {
+    let title = "The same values are quantized twice".to_owned();
+    other_grid(first, second, title, "Round the second time to the codes of the first")
+}
+
+/// A value, `source`, that is rounded to one grid for some readers and to another for others.
+pub fn quantized_two_ways(source: &str, first: &Row, second: &Row) -> Option<Fault> {
+    let title = format!("'{source}' is quantized in two ways");
+    other_grid(first, second, title, "Round it for all readers to the codes of the first")
 }
 
 /// Values looked at for a range of least error.
@@ -321,8 +405,8 @@ mod tests {
         Row::new("t", kind, Grid::of(params).unwrap())
     }
 
-    fn measured<'a>(row: &'a Row, span: (f32, f32)) -> Measured<'a> {
-        Measured { row, span: Some(span), clipping: Clipping::default(), local_sqnr_db: None }
+    fn measured<'a>(row: &'a Row, spans: &'a [(f32, f32)]) -> Measured<'a> {
+        Measured { row, spans, clipping: Clipping::default(), local_sqnr_db: None }
     }
 
     #[test]
@@ -331,37 +415,59 @@ mod tests {
         weight.channel_axis = Some(0);
         let values = vec![0.1f32, -0.2, 0.15, 0.1, 1.3, -1.2];
         weight.constant = Some(ConstantData::new(Tensor::from_vec(vec![3, 2], values).unwrap()));
-        let fault = row_faults(&measured(&weight, (-1.2, 1.3)));
+        let fault = row_faults(&measured(&weight, &[(-1.2, 1.3)]));
         assert_eq!(fault.len(), 1);
         assert!(fault[0].title.contains("channel") && fault[0].evidence[0].1.starts_with("2,"), "{fault:?}");
         weight.constant =
             Some(ConstantData::new(Tensor::from_vec(vec![3, 2], vec![1f32, 1.0, 0.9, 1.0, 1.3, 1.0]).unwrap()));
-        assert!(row_faults(&measured(&weight, (-1.2, 1.3))).is_empty());
+        assert!(row_faults(&measured(&weight, &[(-1.2, 1.3)])).is_empty());
     }
 
     #[test]
     fn ranges_that_are_empty_clip_or_are_one_sided() {
         let wide = row(TensorKind::Activation, DType::Uint8, 0.1, 0);
-        assert!(row_faults(&measured(&wide, (0.0, 20.0))).is_empty());
-        assert!(row_faults(&measured(&wide, (0.0, 5.0)))[0].title.contains("empty"));
+        assert!(row_faults(&measured(&wide, &[(0.0, 20.0)])).is_empty());
+        assert!(row_faults(&measured(&wide, &[(0.0, 5.0)]))[0].title.contains("empty"));
         let half = row(TensorKind::Activation, DType::Int8, 0.1, 0);
-        let found = row_faults(&measured(&half, (0.0, 6.0)));
+        let found = row_faults(&measured(&half, &[(0.0, 6.0)]));
         assert!(found.len() == 1 && found[0].title.contains("symmetric"), "{found:?}");
         let share = ErrorShare { count: 3, share_of_values: 0.1, share_of_error: 0.9 };
         let clipping = Clipping { clipped: share, rounded: ErrorShare::default() };
-        let found = row_faults(&Measured { clipping, ..measured(&wide, (0.0, 40.0)) });
+        let found = row_faults(&Measured { clipping, ..measured(&wide, &[(0.0, 40.0)]) });
         assert!(found.len() == 1 && found[0].title.contains("cuts"), "{found:?}");
         let off = Row { enabled: false, ..wide.clone() };
-        assert!(row_faults(&measured(&off, (0.0, 5.0))).is_empty());
+        assert!(row_faults(&measured(&off, &[(0.0, 5.0)])).is_empty());
+    }
+
+    #[test]
+    fn channels_have_ranges_of_their_own() {
+        let mut weight = row(TensorKind::Weight, DType::Int8, 0.01, 0);
+        weight.grid.params.scale = vec![0.01, 0.1, 0.02];
+        weight.grid.params.zero_point = vec![0; 3];
+        weight.grid.params.granularity = Granularity::PerChannel { axis: 0 };
+        let spans = [(-1.27, 1.0), (-1.0, 0.9), (0.0, 0.0)];
+        let found = row_faults(&measured(&weight, &spans));
+        assert!(found.len() == 1 && found[0].title.contains("empty"), "{found:?}");
+        assert_eq!(found[0].evidence[0].1, "1 of 3: 1");
+        let change = Change::Range { channel: Some(1), low: -1.0, high: 0.9 };
+        assert_eq!(found[0].fix.1, [weight.edit(change)]);
+        // Cut off in the first channel and, by more, in the last.
+        let share = ErrorShare { count: 3, share_of_values: 0.1, share_of_error: 0.9 };
+        let clipping = Clipping { clipped: share, rounded: ErrorShare::default() };
+        let spans = [(-1.5, 1.0), (-12.0, 9.0), (-5.0, 5.0)];
+        let found = row_faults(&Measured { clipping, ..measured(&weight, &spans) });
+        assert!(found.len() == 1 && found[0].title.contains("cut"), "{found:?}");
+        assert_eq!((found[0].evidence[0].1.as_str(), found[0].evidence[1].1.as_str()), ("2 of 3: 0, 2", "2"));
+        assert_eq!(found[0].fix.1.len(), 2);
     }
 
     #[test]
     fn a_swallowed_bias() {
         let mut bias = row(TensorKind::Bias, DType::Int32, 0.5, 0);
         bias.constant = Some(ConstantData::new(Tensor::from_vec(vec![2], vec![0.2f32, -0.3]).unwrap()));
-        let found = row_faults(&Measured { local_sqnr_db: Some(4.2), ..measured(&bias, (-0.3, 0.2)) });
+        let found = row_faults(&Measured { local_sqnr_db: Some(4.2), ..measured(&bias, &[(-0.3, 0.2)]) });
         assert!(found.len() == 1 && found[0].evidence[0].1 == "4.2 dB", "{found:?}");
-        assert!(row_faults(&Measured { local_sqnr_db: Some(60.0), ..measured(&bias, (-0.3, 0.2)) }).is_empty());
+        assert!(row_faults(&Measured { local_sqnr_db: Some(60.0), ..measured(&bias, &[(-0.3, 0.2)]) }).is_empty());
     }
 
     #[test]
@@ -393,6 +499,7 @@ mod tests {
         assert!(mismatched_branches("Add", &[&fine, &fine], &values).is_none());
         assert!(quantized_twice(&fine, &fine).is_none());
         assert_eq!(quantized_twice(&fine, &coarse).unwrap().tensor, "coarse");
+        assert!(quantized_two_ways("a", &fine, &coarse).unwrap().title.contains("'a'"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub use feature_maps::{
 };
 pub use findings::{
     BIAS_SQNR_DB, BRANCH_RATIO, CLIPPED_ERROR_SHARE, Fault, Measured, OUTLIER_RATIO, USED_AT_LEAST,
-    mismatched_branches, quantized_twice, row_faults,
+    mismatched_branches, quantized_twice, quantized_two_ways, row_faults,
 };
 pub use histogram::{BinFloat, Histogram, HistogramError, histogram, tensor_histogram};
 pub use layout::{Layout, guess_layout};

@@ -54,13 +54,13 @@ pub fn recorder(recorder: Recorder, model: &RecordedModel) -> String {
     let saved = format!("**{{\"{RECORDED_INPUT}\" + k: v for k, v in x.items()}}");
     let output = RECORDED_OUTPUT;
     match recorder {
-        // Called on numbers, a layer gives what it gives in any kind of model. Of layers called twice it is not told here
-        // which call is which.
+        // Called on numbers, a layer gives what it gives in any kind of model. Layers of models inside have the names of the
+        // models in front. Of layers called twice it is not told here which call is which.
         Recorder::Keras => format!(
             "import keras, numpy as np; m = keras.models.load_model({file}, compile=False)\n{x}\n\
-             y = {{k: [v] for k, v in x.items()}}; [setattr(l, \"call\", lambda *a, n=l.name, f=l.call, **k: \
-             y.setdefault(n, []).append(f(*a, **k)) or y[n][-1]) for l in m.layers if not hasattr(l, \"layers\")]; \
-             m(list(x.values()) if len(x) > 1 else list(x.values())[0]); np.savez(\"recorded.npz\", {saved}, \
+             y = {{k: [v] for k, v in x.items()}}; inside = lambda m, p=\"\": sum((inside(l, p + l.name + \"/\") if \
+             hasattr(l, \"layers\") else [(p + l.name, l)] for l in m.layers), []); [setattr(l, \"call\", lambda *a, n=n, \
+             f=l.call, **k: y.setdefault(n, []).append(f(*a, **k)) or y[n][-1]) for n, l in inside(m)]; m(list(x.values()) if len(x) > 1 else list(x.values())[0]); np.savez(\"recorded.npz\", {saved}, \
              **{{\"{output}\" + n: np.array(v[0]) for n, v in y.items() if len(v) == 1 and not isinstance(v[0], (list, \
              tuple, dict))}})\n"
         ),

@@ -43,7 +43,7 @@ pub use keras::{KerasOptions, OLDEST_KERAS_OPSET, convert_keras};
 pub use limits::Limits;
 pub use names::class_names_from_metadata;
 pub use npy::read as read_npy;
-pub use open::{Opened, open, open_beside};
+pub use open::{Opened, member_name, open, open_beside};
 pub use preprocess::{
     Colour, Layout, PixelRange, Preprocess, PreprocessEdits, PreprocessError, ReadOff, Resize, resize_bilinear,
 };

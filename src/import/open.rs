@@ -110,6 +110,27 @@ fn label(scope: &str, path: &str) -> String {
     if scope.is_empty() { base_name(path).to_owned() } else { format!("{} ({scope})", base_name(path)) }
 }
 
+/// The file's own name out of a label, "member (archive)" or the bare name: "model (1).h5" has no archive behind it, and
+/// an archive has a dot in its name, which the number of a copy has not.
+pub fn member_name(label: &str) -> &str {
+    if !label.ends_with(')') {
+        return label;
+    }
+    let mut depth = 0usize;
+    for (at, c) in label.char_indices().rev() {
+        match c {
+            ')' => depth += 1,
+            '(' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            let is_archive = label.get(at..).is_some_and(|scope| scope.contains('.'));
+            return label.get(..at).and_then(|name| name.strip_suffix(' ')).filter(|_| is_archive).unwrap_or(label);
+        }
+    }
+    label
+}
+
 fn source_of(scope: &str, path: &str) -> String {
     if scope.is_empty() { path.to_owned() } else { format!("{scope}/{path}") }
 }
@@ -419,6 +440,16 @@ fn external_locations(model: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn archives_are_taken_off_a_label_and_copies_keep_their_number() {
+        for name in ["model.h5", "model (1).h5", "model (1)", "a b (2) (3).keras", ")", "(.)"] {
+            assert_eq!(member_name(name), name);
+            for archive in ["all.zip", "all (1).zip", "outer (x).zip (inner.tar)"] {
+                assert_eq!(member_name(&label(archive, name)), name);
+            }
+        }
+    }
 
     #[test]
     fn locations_are_found_by_their_bytes() {

@@ -119,6 +119,13 @@ pub fn ir_version_for(opset: i64) -> i64 {
     }
 }
 
+/// How many nodes and constants a graph had at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuilderMark {
+    nodes: usize,
+    constants: usize,
+}
+
 /// Collects a graph node by node. Names that a caller wishes for are made unique: the returned name is the one to
 /// use. Nodes are written in the order they are added, so that makers have to come before readers.
 #[derive(Clone, Debug)]
@@ -257,6 +264,27 @@ impl GraphBuilder {
         outputs
     }
 
+    /// How far the graph has come, for [`Self::undo`].
+    pub fn mark(&self) -> BuilderMark {
+        BuilderMark { nodes: self.graph.node.len(), constants: self.graph.initializer.len() }
+    }
+
+    /// Takes back every node and constant that was added since the mark. Their names are free again; those of the values
+    /// are returned.
+    pub fn undo(&mut self, mark: BuilderMark) -> HashSet<String> {
+        let nodes = self.graph.node.split_off(mark.nodes.min(self.graph.node.len()));
+        let constants = self.graph.initializer.split_off(mark.constants.min(self.graph.initializer.len()));
+        for node in &nodes {
+            self.node_names.remove(node.name());
+        }
+        let made = nodes.into_iter().flat_map(|node| node.output);
+        let gone: HashSet<String> = made.chain(constants.into_iter().filter_map(|tensor| tensor.name)).collect();
+        gone.iter().for_each(|name| {
+            self.value_names.remove(name);
+        });
+        gone
+    }
+
     /// The graph as it stands.
     pub fn graph(&self) -> &GraphProto {
         &self.graph
@@ -309,6 +337,22 @@ mod tests {
         assert_eq!((node.string("mode"), node.output_name(2)), (Some("wild"), Some("b")));
         let again = Document::decode(document.encode().into()).unwrap();
         assert_eq!(again.proto(), document.proto());
+    }
+
+    #[test]
+    fn what_is_undone_leaves_no_trace() {
+        let mut builder = GraphBuilder::new("net", 15);
+        let x = builder.input("x", DType::Float32, None);
+        let kept = builder.node("Relu", &[&x], "y", &[]);
+        let before = builder.graph().clone();
+        let mark = builder.mark();
+        let weight = builder.floats("w", &[1], &[2.0]).unwrap();
+        let product = builder.node("Mul", &[&kept, &weight], "y", &[]);
+        let gone = builder.undo(mark);
+        assert_eq!(gone, [weight, product].into_iter().collect());
+        assert_eq!(builder.graph(), &before);
+        assert_eq!(builder.floats("w", &[1], &[2.0]).unwrap(), "w");
+        assert_eq!(builder.unique("y"), "y_2", "numbers are not given twice");
     }
 
     #[test]

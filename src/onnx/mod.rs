@@ -37,7 +37,7 @@ mod wire;
 
 pub use align::{AlignedLayer, Alignment, LayerRef, Unmatched, align};
 pub use attributes::NodeExt;
-pub use builder::{Attr, GraphBuilder, ir_version_for, tensor_to_proto, value_info};
+pub use builder::{Attr, BuilderMark, GraphBuilder, ir_version_for, tensor_to_proto, value_info};
 pub use core_graph::{CoreOp, CoreOperand, Rescale};
 pub use document::Document;
 pub use error::OnnxError;

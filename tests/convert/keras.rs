@@ -108,6 +108,10 @@ fn folding_leaves_no_trace_of_the_normalization() {
     assert_eq!((count("sequential.keras", false, "Mul"), count("sequential.keras", true, "Mul")), (2, 0));
     // The models inside are called once each.
     assert_eq!((count("nested_once.h5", false, "Mul"), count("nested_once.h5", true, "Mul")), (1, 0));
+    // Of six behind identities and at the borders of models, two are alone with what they normalize.
+    for name in ["fold_shared_value.keras", "fold_shared_value.k2.h5"] {
+        assert_eq!((count(name, false, "Mul"), count(name, true, "Mul")), (6, 4), "{name}");
+    }
     // Called twice with the same weights: nothing is folded.
     assert_eq!((count("shared.keras", false, "Mul"), count("shared.keras", true, "Mul")), (2, 2));
 }
@@ -158,6 +162,36 @@ fn a_custom_layer_is_named_and_the_rest_is_there() {
         assert_eq!(node.input.len(), 2);
         let convolutions = graph.node.iter().filter(|node| node.op_type() == "Conv").count();
         assert_eq!((convolutions, graph.output.len()), (2, 1));
+    }
+}
+
+#[test]
+fn an_unknown_layer_has_as_many_results_as_are_read() {
+    let files = layers();
+    for name in ["custom_results.h5", "custom_results.keras"] {
+        let converted = convert(name, &files[name], 15, false).unwrap();
+        assert!(converted.unsupported.len() == 1 && converted.unsupported[0].starts_with("Two 'two'"), "{name}");
+        assert!(converted.document.issues().is_empty(), "{:?}", converted.document.issues());
+        let graph = converted.document.graph();
+        let node = graph.node.iter().find(|node| node.op_type() == "Two").unwrap();
+        assert_eq!(node.output, ["two", "two:1"], "{name}");
+        let sum = graph.node.iter().find(|node| node.op_type() == "Add").unwrap();
+        assert_eq!(sum.input, ["two", "two:1"], "{name}");
+    }
+}
+
+#[test]
+fn a_refused_layer_leaves_nothing_of_what_was_begun() {
+    let files = layers();
+    for name in ["custom_activation.h5", "custom_activation.keras"] {
+        let converted = convert(name, &files[name], 15, false).unwrap();
+        assert_eq!(converted.unsupported.len(), 2, "{:?}", converted.unsupported);
+        let graph = converted.document.graph();
+        let types: Vec<(&str, &str)> = graph.node.iter().map(|node| (node.domain_name(), node.op_type())).collect();
+        assert_eq!(types, [("keras", "Conv2D"), ("", "Reshape"), ("keras", "Dense")], "{name}");
+        let read = |value: &str| graph.node.iter().any(|node| node.input.iter().any(|input| input == value));
+        let unread: Vec<_> = graph.initializer.iter().filter(|tensor| !read(tensor.name())).collect();
+        assert!(unread.is_empty(), "{name}: {unread:?}");
     }
 }
 

@@ -201,6 +201,15 @@ fn made_up_configurations_are_refused() {
     }
 }
 
+/// Parsed, a byte of JSON can become sixteen: 60 KB of zip 1 GB.
+#[test]
+fn a_configuration_is_read_up_to_a_size() {
+    for bytes in [9 << 20, 62 << 20] {
+        let error = convert(archive(&format!("[{}0]", "0,".repeat(bytes / 2)))).unwrap_err();
+        assert!(matches!(error, ImportError::LimitExceeded { limit, .. } if limit <= 16 << 20), "{error:?}");
+    }
+}
+
 #[test]
 fn other_files_are_refused() {
     for bytes in [&b""[..], b"PK", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n\x00\x00\x00", b"text"] {

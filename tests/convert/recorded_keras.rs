@@ -111,6 +111,10 @@ fn every_layer_of_every_model_equals_keras() {
         let tolerance = page.card(0).tolerance;
         let check = page.outputs(0, recording);
         count += check.rows.len();
+        if name.starts_with("nested_once") {
+            let inside = check.rows.iter().filter(|row| row.layer.starts_with("middle/block/")).count();
+            assert_eq!(inside, 3, "{name}: layers of the model inside of a model inside");
+        }
         if let Some(first) = check.first_differing(tolerance) {
             let row = &check.rows[first];
             wrong.push(format!("{name}: {} {:?} {:?}: {:?}", row.layer, row.source_shape, row.shape, row.difference));

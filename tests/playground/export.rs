@@ -241,7 +241,8 @@ fn activations_of_the_edited_model() {
         assert_eq!(name, "street-digits-int8-edited-activations.npz");
         read_npz(&blob.unwrap().into(), &Limits::default()).unwrap()
     };
-    for format in [TableFormat::Qdq, TableFormat::QOperator] {
+    // A file of integer operators has no pairs around them.
+    for (format, least) in [(TableFormat::Qdq, 60), (TableFormat::QOperator, 30)] {
         let arrays = archive(&mut page, format);
         let (reply, file) = export(&mut page, model, format);
         assert!(matches!(reply, Reply::File { .. }), "{reply:?}");
@@ -249,7 +250,7 @@ fn activations_of_the_edited_model() {
         let mut names: HashSet<&str> = file.inputs().map(|input| input.name()).collect();
         names.extend(file.graph().node.iter().flat_map(|node| &node.output).map(String::as_str));
         assert!(
-            arrays.len() > 60 && arrays.iter().all(|array| names.contains(array.name.as_str())),
+            arrays.len() > least && arrays.iter().all(|array| names.contains(array.name.as_str())),
             "{}",
             arrays.len()
         );

@@ -5,6 +5,8 @@
 
 mod edits;
 mod export;
+mod folder;
 mod live;
 mod measured;
+mod repeat;
 mod support;

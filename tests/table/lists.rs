@@ -3,7 +3,7 @@
 use crate::documents::{lifted, reference_models, stem};
 use crate::support::fixtures;
 use quantscope::quant::table::{
-    Change, Edit, EditList, QuantTable, TableError, apply, python_snippet, tensor_quant_overrides,
+    Change, Edit, EditList, QuantTable, Repetition, TableError, apply, python_snippet, tensor_quant_overrides,
 };
 
 fn edited() -> (QuantTable, QuantTable) {
@@ -68,7 +68,8 @@ fn lists_for_other_models_and_other_files_are_refused() {
 #[test]
 fn overrides_say_every_scale_and_zero_point() {
     let (_, table) = edited();
-    let overrides = tensor_quant_overrides(&table);
+    let how = Repetition::plain(&table);
+    let overrides = tensor_quant_overrides(&table, &how);
     let pooled = &overrides["pooled"][0];
     assert_eq!((pooled["quant_type"].as_str(), pooled["scale"].as_f64()), (Some("QUInt8"), Some(f64::from(0.1f32))));
     let weight = overrides["conv_a_w"].as_array().unwrap();
@@ -76,9 +77,9 @@ fn overrides_say_every_scale_and_zero_point() {
     assert_eq!(weight[2]["scale"].as_f64(), Some(f64::from(0.012_345_679f32)));
     // What overrides cannot say is left out, and said in the snippet.
     assert!(overrides.get("mean").is_none() && overrides.get("leaky").is_none() && overrides.get("conv_a_b").is_none());
-    let snippet = python_snippet(&table, "float.onnx", "quantized.onnx");
+    let snippet = python_snippet(&table, &how, "float.onnx", "quantized.onnx");
     for part in [
-        "\"mean\" is not quantized",
+        "'mean' is quantized",
         "\"leaky\" uses fewer codes",
         "activation_type=QuantType.QUInt8",
         "weight_type=QuantType.QInt8",
@@ -101,7 +102,8 @@ fn the_snippet_repeats_the_reference() {
         let folder = std::env::temp_dir().join(format!("quantscope-snippet-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let made = folder.join("made.onnx");
-        let snippet = python_snippet(&lifted.table, &float.to_string_lossy(), &made.to_string_lossy());
+        let how = Repetition::plain(&lifted.table);
+        let snippet = python_snippet(&lifted.table, &how, &float.to_string_lossy(), &made.to_string_lossy());
         let script = folder.join("snippet.py");
         std::fs::write(&script, snippet).unwrap();
         let status = std::process::Command::new(&python).arg(&script).output().unwrap();

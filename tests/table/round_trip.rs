@@ -2,9 +2,9 @@
 
 use crate::documents::{content, count, feed, integers, lifted, own_models, reference_models, run, stem, whole_models};
 use crate::support::{fixtures, npz};
-use quantscope::engine::Semantics;
+use quantscope::engine::{Plan, Semantics};
 use quantscope::onnx::Document;
-use quantscope::quant::table::{TableFormat, lift, lower};
+use quantscope::quant::table::{Lowered, Row, TableFormat, lift, lower, lower_named};
 use quantscope::tensor::DType;
 
 /// Models that do not come back node for node, each with its reason; their numbers are the file's all the same.
@@ -109,25 +109,63 @@ fn lowered_models_give_what_onnx_runtime_recorded() {
     }
 }
 
+/// In integer semantics both forms compute with the same integers, but where only one of them has an integer kernel: an
+/// operator that the other form leaves float rounds to a neighbouring code now and then, and that spreads. This share of
+/// all codes of a model is equal at least.
+const CODES_EQUAL: f64 = 0.98;
+
+/// Equal and all codes of the rows in two forms of one model.
+fn equal_codes(forms: &[(Lowered, Plan); 2], rows: &[Row], about: &str) -> (usize, usize) {
+    let (mut equal, mut all) = (0, 0);
+    for row in rows.iter().filter(|row| row.constant.is_none()) {
+        let codes = forms.each_ref().map(|(lowered, plan)| {
+            let names = lowered.names.get(&row.tensor).unwrap_or_else(|| panic!("{about}: no '{}'", row.tensor));
+            let codes = plan.value(&names.quantized).unwrap_or_else(|| panic!("{about}: no codes of '{}'", row.tensor));
+            codes.to_i64().unwrap()
+        });
+        let [one, other] = codes;
+        assert_eq!(one.len(), other.len(), "{about} '{}'", row.tensor);
+        equal += one.iter().zip(&other).filter(|(one, other)| one == other).count();
+        all += one.len();
+    }
+    (equal, all)
+}
+
 #[test]
 fn one_form_becomes_the_other() {
+    let mut sums = (0, 0);
     for path in all() {
         let (document, lifted) = lifted(&path);
         if lifted.table.rows.is_empty() {
             continue;
         }
         let feed = feed(&path, &document);
-        for format in [TableFormat::Qdq, TableFormat::QOperator] {
-            let lowered = lower(&lifted.float, &lifted.table, format).unwrap();
-            assert_eq!(lowered.issues(), &[], "{} {format:?}", stem(&path));
-            let plan = run(&lowered, Semantics::Integer, &feed);
-            let before = run(&document, Semantics::Integer, &feed);
-            for output in document.graph().output.iter().map(|output| output.name()) {
-                let (found, expected) = (plan.value(output).unwrap(), before.value(output).unwrap());
-                assert_eq!((found.shape(), found.dtype()), (expected.shape(), expected.dtype()));
+        for semantics in [Semantics::Simulate, Semantics::Integer] {
+            let about = format!("{} {semantics:?}", stem(&path));
+            let forms = [TableFormat::Qdq, TableFormat::QOperator].map(|format| {
+                let lowered = lower_named(&lifted.float, &lifted.table, format).unwrap();
+                assert_eq!(lowered.document.issues(), &[], "{about} {format:?}");
+                let plan = run(&lowered.document, semantics, &feed);
+                (lowered, plan)
+            });
+            let (equal, all) = equal_codes(&forms, &lifted.table.rows, &about);
+            let [(_, qdq), (_, operators)] = &forms;
+            let outputs = document.graph().output.iter().map(|output| output.name());
+            let differ: Vec<&str> = outputs.filter(|output| qdq.value(output) != operators.value(output)).collect();
+            match semantics {
+                // f32 between the same roundings: the same bits.
+                Semantics::Simulate => {
+                    assert!(equal == all && differ.is_empty(), "{about}: {equal} of {all} {differ:?}")
+                }
+                Semantics::Integer => {
+                    println!("{about}: {equal} of {all} {differ:?}");
+                    assert!(equal as f64 >= all as f64 * CODES_EQUAL, "{about}: {equal} of {all}");
+                    sums = (sums.0 + equal, sums.1 + all);
+                }
             }
         }
     }
+    println!("{} of {} codes equal", sums.0, sums.1);
 }
 
 #[test]

@@ -87,6 +87,41 @@ fn what_stays_as_written_says_why() {
 }
 
 #[test]
+fn a_node_that_cannot_be_lifted_costs_only_itself() {
+    let lifted = own("qoperator_unliftable");
+    let written: Vec<&str> = lifted.as_written.iter().map(|written| written.op.as_str()).collect();
+    assert_eq!(written, ["Clip", "QLinearAveragePool", "QLinearWhere"], "{:?}", lifted.as_written);
+    let activations = lifted.table.rows.iter().filter(|row| row.constant.is_none());
+    let activations: Vec<&str> = activations.map(|row| row.tensor.as_str()).collect();
+    assert_eq!(activations, ["x", "c", "d", "s", "y"]);
+    let constants = lifted.table.rows.iter().filter(|row| row.constant.is_some()).count();
+    assert_eq!(constants, 4);
+    // Lifted nodes read what the others make through a DequantizeLinear.
+    let foreign: Vec<&str> = lifted
+        .float
+        .graph()
+        .node
+        .iter()
+        .filter(|node| node.op_type() == "DequantizeLinear")
+        .map(|node| node.input[0].as_str())
+        .collect();
+    assert_eq!(foreign, ["k_quantized", "p_quantized", "q_quantized", "other"]);
+    let integers = own("integer_readers");
+    let reasons: Vec<&str> = integers.as_written.iter().map(|written| written.op.as_str()).collect();
+    assert_eq!(reasons, ["ReduceMax", "Clip", "DequantizeLinear"]);
+    assert_eq!(integers.table.rows.len(), 2);
+}
+
+#[test]
+fn rows_on_copies_have_names_of_the_file() {
+    let raw = own("raw_readers");
+    let names: Vec<&str> = raw.table.rows.iter().map(|row| row.tensor.as_str()).collect();
+    assert_eq!(names, ["a_dq", "a2_dq"]);
+    let dynamic = own("dynamic");
+    assert!(dynamic.table.rows.iter().all(|row| !row.tensor.contains("copy")));
+}
+
+#[test]
 fn every_row_has_a_value_of_its_own() {
     let twice = own("quantized_twice");
     let sources: Vec<Option<&str>> = twice.table.rows.iter().map(|row| row.source.as_deref()).collect();
@@ -135,6 +170,21 @@ fn dynamic_files_have_dynamic_rows() {
     assert!(lifted.float.graph().node.iter().all(|node| !node.op_type().contains("Integer")));
 }
 
+/// A model with some codes of its largest weight one step off, and its clipped ones at the lowest code of all.
+fn with_moved_codes(quantized: &Document, count: usize) -> Document {
+    quantized
+        .edit(|proto| {
+            let tensors = proto.graph.as_mut().unwrap().initializer.iter_mut();
+            let stored = tensors.filter(|tensor| tensor.data_type() == 3 && !tensor.raw_data().is_empty());
+            let largest = stored.max_by_key(|tensor| tensor.raw_data().len()).unwrap();
+            let mut codes: Vec<i8> = largest.raw_data().iter().map(|&byte| byte as i8).collect();
+            codes.iter_mut().filter(|code| **code == -127).for_each(|code| *code = -128);
+            codes.iter_mut().filter(|code| code.abs() < 100).take(count).for_each(|code| *code += 1);
+            largest.raw_data = Some(codes.iter().map(|&code| code as u8).collect::<Vec<u8>>().into());
+        })
+        .unwrap()
+}
+
 /// What an alignment of two documents knows.
 fn variant(float: &Document, quantized: &Document) -> FloatVariant {
     let weight = |document: &Document, value: &str| weight_view(document, value)?.ok().map(|view| view.real);
@@ -159,6 +209,17 @@ fn the_float_variant_s_weights_are_used_where_they_give_the_codes() {
         }
         assert_eq!(lifted.table.rows.iter().filter(|row| row.absorbed.is_some()).count(), 7);
     }
+    // A code that was rounded to the other side, and -127 for -128, are the same weights; many other codes are not.
+    let quantized = document(&folder.join("models/resnet8_int8.onnx"));
+    for (codes, taken) in [(1, true), (400, false)] {
+        let moved = with_moved_codes(&quantized, codes);
+        let lifted = lift(&moved, Some(&variant(&float, &moved))).unwrap();
+        let conv = lifted.table.rows.iter().filter(|row| row.kind == TensorKind::Weight);
+        let largest = conv.max_by_key(|row| row.constant.as_ref().unwrap().float.len()).unwrap();
+        let data = largest.constant.as_ref().unwrap();
+        assert_eq!(data.float_is_original, taken, "{codes}: {:?}", lifted.notes);
+        assert_eq!(lifted.notes.len(), usize::from(!taken));
+    }
     // Weights of another model are not taken.
     let folded = document(&folder.join("models/resnet8_bn_folded.onnx"));
     let quantized = document(&folder.join("models/resnet8_int8.onnx"));
@@ -178,4 +239,9 @@ fn the_float_variant_tells_what_was_absorbed() {
     let absorbed = with.table.rows.iter().filter_map(|row| row.absorbed).collect::<Vec<_>>();
     assert_eq!(absorbed, [six; 3]);
     assert!(with.table.rows.iter().all(|row| row.covers_absorbed()));
+    // Codes that end at 6 tell it by themselves.
+    let alone = lift(&quantized, None).unwrap();
+    let absorbed = alone.table.rows.iter().filter_map(|row| row.absorbed).collect::<Vec<_>>();
+    assert_eq!(absorbed, [six; 3]);
+    assert!(alone.table.rows.iter().all(|row| row.covers_absorbed()));
 }

@@ -23,8 +23,10 @@ pub(super) struct Context<'c, 'a> {
     pub parts: Vec<Part>,
     /// The layer's name behind those of the models around it.
     pub path: String,
-    /// Whether nobody else reads the inputs, and their makers are called once.
-    pub input_is_alone: bool,
+    /// Whether the layer and the models around it are called once, so that its weights may change.
+    pub once: bool,
+    /// How many results other calls read.
+    pub outputs: usize,
 }
 
 impl Context<'_, '_> {

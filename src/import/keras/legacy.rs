@@ -1,6 +1,6 @@
 //! Keras 1: the same layers under other names.
 
-use super::topology::{Layer, Model};
+use super::topology::Model;
 use crate::import::ImportError;
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ pub(super) fn modernize(model: &mut Model) -> Result<(), ImportError> {
         if let Some(nested) = &mut layer.nested {
             modernize(nested)?;
         }
-        modernize_layer(layer);
+        modernize_layer(&mut layer.class, &mut layer.config);
     }
     Ok(())
 }
@@ -31,11 +31,18 @@ const RENAMED: [(&str, &str); 12] = [
     ("p", "rate"),
 ];
 
-fn modernize_layer(layer: &mut Layer) {
-    let config = &mut layer.config;
+/// Rewrites one layer, and the one inside of a `TimeDistributed` or `Bidirectional`.
+fn modernize_layer(class: &mut String, config: &mut Map<String, Value>) {
+    if let Some(Value::Object(inner)) = config.get_mut("layer")
+        && let Some(mut inner_class) = inner.get("class_name").and_then(Value::as_str).map(str::to_owned)
+        && let Some(Value::Object(inner_config)) = inner.get_mut("config")
+    {
+        modernize_layer(&mut inner_class, inner_config);
+        inner.insert("class_name".to_owned(), Value::from(inner_class));
+    }
     for (old, new) in RENAMED {
         // An embedding's output_dim is called so to this day.
-        let keeps = layer.class == "Embedding" && old == "output_dim";
+        let keeps = *class == "Embedding" && old == "output_dim";
         if !keeps
             && !config.contains_key(new)
             && let Some(value) = config.get(old).cloned()
@@ -55,16 +62,17 @@ fn modernize_layer(layer: &mut Layer) {
         Some("tf") => set(config, "data_format", json!("channels_last")),
         _ => {}
     }
-    if layer.class == "BatchNormalization" && !config.contains_key("scale") {
+    if *class == "BatchNormalization" && !config.contains_key("scale") {
         set(config, "scale", json!(true));
     }
-    if let Some(renamed) = modern_class(&layer.class, config) {
-        layer.class = renamed.to_owned();
+    if *class == "Merge" {
+        let old = if config.get("mode").and_then(Value::as_str) == Some("dot") { "dot_axes" } else { "concat_axis" };
+        if let Some(axis) = config.get(old).cloned() {
+            set(config, if old == "dot_axes" { "axes" } else { "axis" }, axis);
+        }
     }
-    if layer.class == "Concatenate"
-        && let Some(axis) = config.get("concat_axis").cloned()
-    {
-        set(config, "axis", axis);
+    if let Some(renamed) = modern_class(class, config) {
+        renamed.clone_into(class);
     }
 }
 
@@ -79,14 +87,47 @@ fn modern_class(class: &str, config: &Map<String, Value>) -> Option<&'static str
         "Convolution3D" => "Conv3D",
         "SeparableConvolution2D" => "SeparableConv2D",
         "Deconvolution2D" => "Conv2DTranspose",
+        "TimeDistributedDense" => "Dense",
         "Merge" => match config.get("mode").and_then(Value::as_str)? {
             "sum" => "Add",
             "mul" => "Multiply",
             "ave" => "Average",
             "max" => "Maximum",
             "concat" => "Concatenate",
+            "dot" => "Dot",
             _ => return None,
         },
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_inside_of_wrappers_are_renamed_too() {
+        let Value::Object(mut config) = json!({"name": "t", "layer": {"class_name": "Convolution2D", "config":
+            {"nb_filter": 4, "nb_row": 3, "nb_col": 2, "border_mode": "same", "bias": false}}})
+        else {
+            panic!()
+        };
+        let mut class = "TimeDistributed".to_owned();
+        modernize_layer(&mut class, &mut config);
+        let inner = &config["layer"];
+        assert_eq!((class.as_str(), &inner["class_name"]), ("TimeDistributed", &json!("Conv2D")));
+        let inner = &inner["config"];
+        assert_eq!((&inner["filters"], &inner["kernel_size"]), (&json!(4), &json!([3, 2])));
+        assert_eq!((&inner["padding"], &inner["use_bias"]), (&json!("same"), &json!(false)));
+    }
+
+    #[test]
+    fn merges_become_the_layers_of_their_modes() {
+        for (mode, class, axis) in [("concat", "Concatenate", "axis"), ("dot", "Dot", "axes"), ("sum", "Add", "axis")] {
+            let Value::Object(mut config) = json!({"mode": mode, "concat_axis": 1, "dot_axes": 1}) else { panic!() };
+            let mut name = "Merge".to_owned();
+            modernize_layer(&mut name, &mut config);
+            assert_eq!((name.as_str(), &config[axis]), (class, &json!(1)));
+        }
+    }
 }

@@ -9,7 +9,8 @@ use super::topology::{Call, Layer, Model, TensorRef};
 use super::value::{Layout, Value, from_channels_first, to_channels_first};
 use super::weights::{Scope, Weights};
 use crate::import::{ImportError, LayerValues};
-use crate::onnx::{Dim, GraphBuilder};
+use crate::onnx::proto::NodeProto;
+use crate::onnx::{BuilderMark, Dim, GraphBuilder};
 use crate::tensor::DType;
 use std::collections::{BTreeSet, HashMap};
 
@@ -48,18 +49,21 @@ pub(super) struct Lowering<'a> {
     pub constants: HashMap<String, String>,
     /// The same tensor in the other layout.
     other_layout: HashMap<String, String>,
+    /// By the name of a value: how many calls and ends of models are still to read it. Several tensors of Keras may be one
+    /// value: what an identity or a model inside hands on, and what it was given.
+    to_read: HashMap<String, usize>,
     pub transposes: usize,
     pub folded: usize,
 }
 
 /// A model's place among the others.
 #[derive(Clone, Copy)]
-struct Place<'p> {
+pub(super) struct Place<'p> {
     /// Names of the models around it, with slashes behind; empty for the whole.
-    prefix: &'p str,
-    scope: Option<&'p Scope>,
+    pub prefix: &'p str,
+    pub scope: Option<&'p Scope>,
     /// Whether it is called once, so that its weights may change.
-    once: bool,
+    pub once: bool,
 }
 
 impl<'a> Lowering<'a> {
@@ -76,6 +80,7 @@ impl<'a> Lowering<'a> {
             foldable: HashMap::new(),
             constants: HashMap::new(),
             other_layout: HashMap::new(),
+            to_read: HashMap::new(),
             transposes: 0,
             folded: 0,
         }
@@ -160,7 +165,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Converts the calls of a model, each as soon as its inputs are there, in the order of the layers.
-    fn model(&mut self, model: &Model, inputs: &[Value], place: Place) -> Result<Vec<Value>, ImportError> {
+    pub fn model(&mut self, model: &Model, inputs: &[Value], place: Place) -> Result<Vec<Value>, ImportError> {
         let mut values: HashMap<TensorRef, Value> = model.inputs.iter().cloned().zip(inputs.iter().cloned()).collect();
         let scopes = self.weights.scopes(&model.layers, place.scope);
         let lost_masks = lost_masks(model, self.major);
@@ -191,27 +196,39 @@ impl<'a> Lowering<'a> {
         {
             *uses.entry(tensor).or_default() += 1;
         }
+        // How many tensors of each call somebody reads.
+        let mut read_tensors: HashMap<(usize, usize), usize> = HashMap::new();
+        for tensor in uses.keys() {
+            let count = read_tensors.entry((tensor.layer, tensor.call)).or_default();
+            *count = (*count).max(tensor.tensor.saturating_add(1));
+        }
+        for (tensor, value) in &values {
+            self.expect_reads(&value.name, uses.get(tensor).copied().unwrap_or(0));
+        }
         while let Some((at, number)) = ready.pop_first() {
             let (Some(layer), Some(scope)) = (model.layers.get(at), scopes.get(at)) else { continue };
             let Some(call) = layer.calls.get(number) else { continue };
-            let alone = |(tensor, _): &(&TensorRef, _)| {
-                let maker = model.layers.get(tensor.layer);
-                uses.get(*tensor) == Some(&1) && maker.is_some_and(|maker| maker.calls.len() == 1)
-            };
-            let input_is_alone = place.once && call.tensors().iter().all(alone);
+            for (tensor, _) in call.tensors() {
+                if let Some(value) = values.get(tensor) {
+                    self.read(&value.name);
+                }
+            }
+            let outputs = read_tensors.get(&(at, number)).copied().unwrap_or(1);
             let results = match lost_masks.get(&(at, number)) {
-                None => self.call(layer, call, scope, &values, place, input_is_alone)?,
+                None => self.call(layer, call, scope, &values, place, outputs)?,
                 Some(lost) => {
                     let without = |(tensor, value): (&TensorRef, &Value)| {
                         let mask = value.mask.clone().filter(|_| !lost.contains(tensor));
                         (tensor.clone(), Value { mask, ..value.clone() })
                     };
                     let seen: HashMap<TensorRef, Value> = values.iter().map(without).collect();
-                    self.call(layer, call, scope, &seen, place, input_is_alone)?
+                    self.call(layer, call, scope, &seen, place, outputs)?
                 }
             };
             for (tensor, value) in results.into_iter().enumerate() {
-                values.insert(TensorRef { layer: at, call: number, tensor }, value);
+                let tensor = TensorRef { layer: at, call: number, tensor };
+                self.expect_reads(&value.name, uses.get(&tensor).copied().unwrap_or(0));
+                values.insert(tensor, value);
             }
             for tensor in made_by.remove(&(at, number)).unwrap_or_default() {
                 if !values.contains_key(tensor) {
@@ -238,7 +255,26 @@ impl<'a> Lowering<'a> {
                 ),
             })
         };
-        model.outputs.iter().map(output).collect()
+        let outputs: Vec<Value> = model.outputs.iter().map(output).collect::<Result<_, _>>()?;
+        // Whoever has called the model reads them from here on.
+        outputs.iter().for_each(|output| self.read(&output.name));
+        Ok(outputs)
+    }
+
+    fn expect_reads(&mut self, value: &str, count: usize) {
+        *self.to_read.entry(value.to_owned()).or_default() += count;
+    }
+
+    fn read(&mut self, value: &str) {
+        if let Some(count) = self.to_read.get_mut(value) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Whether anything but the call that is being converted reads a value: then it has to stay in the model as it is.
+    pub fn is_read_elsewhere(&self, value: &str) -> bool {
+        let is_read = |node: &NodeProto| node.input.iter().any(|input| input == value);
+        self.to_read.get(value).is_some_and(|&count| count > 0) || self.builder.graph().node.iter().rev().any(is_read)
     }
 
     fn call(
@@ -248,19 +284,16 @@ impl<'a> Lowering<'a> {
         scope: &Scope,
         values: &HashMap<TensorRef, Value>,
         place: Place,
-        input_is_alone: bool,
+        outputs: usize,
     ) -> Result<Vec<Value>, ImportError> {
         let path = format!("{}{}", place.prefix, layer.name);
-        let mut inputs = Vec::new();
-        let mut from_args = Vec::new();
-        call.args.iter().for_each(|arg| arg.tensors(&mut from_args));
-        for (tensor, shape) in from_args {
-            let Some(value) = values.get(tensor) else { continue };
-            inputs.push(value.with_declared_shape(shape));
-        }
-        if let Some(nested) = &layer.nested {
-            // What a layer outside of the nested model normalizes is never folded into it, and twice not at all.
-            let once = place.once && layer.calls.len() == 1;
+        let given = |(tensor, shape): (&TensorRef, Option<&[Option<usize>]>)| {
+            values.get(tensor).map(|value| value.with_declared_shape(shape))
+        };
+        let inputs: Vec<Value> = call.inputs().into_iter().filter_map(given).collect();
+        // Weights of a layer that is called twice serve both calls: nothing is folded into them.
+        let once = place.once && layer.calls.len() == 1;
+        if let (Some(nested), false) = (&layer.nested, layer.is_wrapper()) {
             if nested.inputs.len() != inputs.len() {
                 return Err(ImportError::format(
                     format!("layer '{path}'"),
@@ -274,6 +307,7 @@ impl<'a> Lowering<'a> {
             self.add_values(&path, &results);
             return Ok(results);
         }
+        let mark = self.builder.mark();
         let first_node = self.builder.graph().node.len();
         let mut context = Context {
             config: Config::new(&layer.name, &layer.config),
@@ -283,17 +317,40 @@ impl<'a> Lowering<'a> {
             scope: scope.clone(),
             parts: Vec::new(),
             path: path.clone(),
-            input_is_alone,
+            once,
+            outputs,
             low: self,
         };
         let results = match layers::lower(&mut context, &inputs) {
             Ok(results) => results,
             Err(Stop::Broken(error)) => return Err(error),
-            Err(Stop::Unsupported(reason)) => layers::unknown::lower(&mut context, &inputs, &reason)?,
+            Err(Stop::Unsupported(reason)) => {
+                // Nothing of what was begun stays, and the node has every tensor that the layer is given.
+                context.path.clone_from(&path);
+                context.low.undo(mark);
+                let inputs: Vec<Value> = call.tensors().into_iter().filter_map(given).collect();
+                layers::unknown::lower(&mut context, &inputs, &reason)?
+            }
         };
         let results = self.rename(&path, first_node, results);
         self.add_values(&path, &results);
         Ok(results)
+    }
+
+    /// Takes back what was added since a mark.
+    fn undo(&mut self, mark: BuilderMark) {
+        let gone = self.builder.undo(mark);
+        self.constants.retain(|_, name| !gone.contains(name));
+        self.foldable.retain(|name, _| !gone.contains(name));
+        let before = self.other_layout.len();
+        self.other_layout.retain(|name, other| !gone.contains(name) && !gone.contains(other));
+        // Each transposition is there twice: there and back.
+        self.transposes = self.transposes.saturating_sub((before - self.other_layout.len()) / 2);
+        self.layers.retain_mut(|layer| {
+            let count = layer.values.len();
+            layer.values.retain(|name| !gone.contains(name));
+            !layer.values.is_empty() || count == 0
+        });
     }
 
     fn add_values(&mut self, path: &str, results: &[Value]) {

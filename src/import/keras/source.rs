@@ -7,6 +7,9 @@ use crate::import::{ImportError, SourceTensor};
 use bytes::Bytes;
 use serde_json::Value;
 
+/// Largest configuration in bytes of JSON. A network of a thousand layers has some 2 MB; parsed, a byte can become 30.
+const LARGEST_CONFIG_BYTES: usize = 8 << 20;
+
 /// How the weights of a layer are found in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
@@ -27,6 +30,8 @@ pub(super) struct KerasFile {
     pub naming: Naming,
     /// Every data set.
     pub tensors: Vec<SourceTensor>,
+    /// With [`Naming::ByLayer`]: the group that holds the groups of the layers, without a slash behind.
+    pub root: String,
     /// With [`Naming::ByLayer`]: group and weight names of each layer, in the file's order.
     pub groups: Vec<(String, Vec<String>)>,
 }
@@ -59,13 +64,19 @@ fn read_h5(bytes: &Bytes) -> Result<KerasFile, ImportError> {
     };
     let (version, backend) = (said("keras_version")?, said("backend")?);
     let tensors = h5.tensors(bytes.len() as u64)?;
+    let root = weights.trim_end_matches('/').to_owned();
+    // A layer of the name `block1/conv` has its group inside of the group `block1`, which is no layer's.
+    let layers = match h5.texts(weights, "layer_names")? {
+        Some(layers) => layers,
+        None => h5.child_groups(weights)?,
+    };
     let mut groups = Vec::new();
-    for layer in h5.child_groups(weights)? {
-        let path = format!("{}/{layer}", weights.trim_end_matches('/'));
+    for layer in layers {
+        let path = format!("{root}/{layer}");
         let names = h5.texts(&path, "weight_names")?.unwrap_or_default();
         groups.push((path, names));
     }
-    Ok(KerasFile { config, version, backend, naming: Naming::ByLayer, tensors, groups })
+    Ok(KerasFile { config, version, backend, naming: Naming::ByLayer, tensors, root, groups })
 }
 
 /// The refusal of a file without a model: one that holds weights is named as such.
@@ -90,9 +101,9 @@ fn weights_only(h5: &H5) -> Result<ImportError, ImportError> {
 
 fn read_keras(bytes: &Bytes) -> Result<KerasFile, ImportError> {
     let limits = Limits::default();
-    let mut budget = Budget::new(&limits);
-    let mut required = |name: &'static str| {
-        member(bytes, name, &mut budget)?.ok_or_else(|| {
+    let texts = Limits { unpacked_bytes: LARGEST_CONFIG_BYTES as u64, ..Limits::default() };
+    let required = |name: &'static str, limits: &Limits| {
+        member(bytes, name, &mut Budget::new(limits))?.ok_or_else(|| {
             ImportError::format(
                 "zip directory",
                 format!("no {name}"),
@@ -101,9 +112,9 @@ fn read_keras(bytes: &Bytes) -> Result<KerasFile, ImportError> {
             )
         })
     };
-    let config = json("config.json", &required("config.json")?)?;
-    let weights = required("model.weights.h5")?;
-    let metadata = member(bytes, "metadata.json", &mut budget)?;
+    let config = json("config.json", &required("config.json", &texts)?)?;
+    let weights = required("model.weights.h5", &limits)?;
+    let metadata = member(bytes, "metadata.json", &mut Budget::new(&texts))?;
     let metadata = metadata.map(|bytes| json("metadata.json", &bytes)).transpose()?;
     let version = metadata.as_ref().and_then(|metadata| metadata.get("keras_version")).and_then(Value::as_str);
     let h5 = H5::open(weights.clone(), "model.weights.h5: ")?;
@@ -114,11 +125,20 @@ fn read_keras(bytes: &Bytes) -> Result<KerasFile, ImportError> {
         backend: String::new(),
         naming: Naming::ByClass,
         tensors,
+        root: String::new(),
         groups: Vec::new(),
     })
 }
 
 fn json(place: &'static str, bytes: &[u8]) -> Result<Value, ImportError> {
+    if bytes.len() > LARGEST_CONFIG_BYTES {
+        return Err(ImportError::LimitExceeded {
+            place: place.into(),
+            what: "bytes of configuration".into(),
+            found: bytes.len() as u64,
+            limit: LARGEST_CONFIG_BYTES as u64,
+        });
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let advice = "The file is damaged: save the model again, or copy the file again.";
         ImportError::format(place, format!("text that breaks: {error}"), "the model's configuration as JSON", advice)

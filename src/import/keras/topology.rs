@@ -12,6 +12,9 @@ use std::collections::HashMap;
 /// Layers of one model, nested ones included.
 const MOST_LAYERS: usize = 10_000;
 
+/// Functions of Keras 3 that are given a type, which layers have among their options too.
+const TYPED_FUNCTIONS: [&str; 5] = ["Cast", "SaturateCast", "OneHot", "Cumsum", "Cumprod"];
+
 /// One output of one call of a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct TensorRef {
@@ -56,6 +59,18 @@ impl Call {
         found
     }
 
+    /// The tensors that it works on: those of the arguments, or, where there are none, what keywords give a layer to work
+    /// on: `query`, `value` and `key` in the order that attention takes them in.
+    pub fn inputs(&self) -> Vec<(&TensorRef, Option<&[Option<usize>]>)> {
+        const WORKED_ON: [&str; 7] = ["inputs", "input", "x", "sequences", "query", "value", "key"];
+        let mut found = Vec::new();
+        self.args.iter().for_each(|arg| arg.tensors(&mut found));
+        if found.is_empty() {
+            WORKED_ON.iter().filter_map(|name| self.keyword(name)).for_each(|arg| arg.tensors(&mut found));
+        }
+        found
+    }
+
     pub fn keyword(&self, name: &str) -> Option<&Arg> {
         self.keywords.iter().find(|(key, _)| key == name).map(|(_, arg)| arg)
     }
@@ -68,10 +83,17 @@ pub(super) struct Layer {
     pub class: String,
     pub config: Map<String, Value>,
     pub calls: Vec<Call>,
-    /// The graph inside, where the layer is a model.
+    /// The graph inside, where the layer is a model, or applies one to every step.
     pub nested: Option<Box<Model>>,
     /// A function of Keras 3 (`keras.ops`) rather than a layer: it has no weights and is not counted as a layer.
     pub is_function: bool,
+}
+
+impl Layer {
+    /// Whether it applies the model inside to every step, rather than being that model.
+    pub fn is_wrapper(&self) -> bool {
+        self.class == "TimeDistributed"
+    }
 }
 
 /// A graph of layers.
@@ -138,18 +160,36 @@ impl Reader {
         let name = name.map_or_else(|| format!("{}_{number}", class.to_lowercase()), str::to_owned);
         let is_model = config.is_array() || config.get("layers").is_some_and(Value::is_array);
         let build = json.get("build_config").and_then(|build| build.get("input_shape"));
-        let nested = match is_model {
-            true => Some(Box::new(self.model(class, config, &format!("model '{name}'"), build)?)),
-            false => None,
+        if class == "Merge" && is_model {
+            return Err(ImportError::unsupported(
+                here(),
+                "a Sequential that begins with a Merge of branches",
+                "one chain of layers, or a functional model",
+                "Build it as a functional model in Keras, and save it again.",
+            ));
+        }
+        let wrapped = config.get("layer").filter(|_| class == "TimeDistributed");
+        let wrapped = wrapped.and_then(|layer| Some((layer.get("class_name")?.as_str()?, layer.get("config")?)));
+        let wrapped =
+            wrapped.filter(|(_, config)| config.is_array() || config.get("layers").is_some_and(Value::is_array));
+        let nested = match (is_model, wrapped) {
+            (true, _) => Some(Box::new(self.model(class, config, &format!("model '{name}'"), build)?)),
+            (false, Some((inner, config))) => {
+                Some(Box::new(self.model(inner, config, &format!("model inside of '{name}'"), None)?))
+            }
+            (false, None) => None,
         };
+        // What a model says of its layers is in `nested`; copied at every depth it would be as much again each time.
         let config = match config {
-            Value::Object(map) => map.clone(),
+            Value::Object(map) if nested.is_none() => map.clone(),
             _ => Map::new(),
         };
         // Functions carry their name and options, where every layer says whether it trains or what type it has. Only .keras files
         // tell the module, and there are a layer and a function of the name Reshape.
         let module = json.get("module").and_then(Value::as_str).unwrap_or_default();
-        let bare = !["trainable", "dtype"].iter().any(|key| config.contains_key(*key))
+        let is_layer =
+            |key: &str| config.contains_key(key) && (key == "trainable" || !TYPED_FUNCTIONS.contains(&class));
+        let bare = !["trainable", "dtype"].into_iter().any(is_layer)
             && class != "InputLayer"
             && json.get("inbound_nodes").is_some();
         let is_function = !is_model && self.major >= 3 && (module.contains(".ops.") || (module.is_empty() && bare));
@@ -256,7 +296,9 @@ impl Reader {
             let layers = &model.layers;
             for tensor in model.inputs.iter_mut().chain(&mut model.outputs) {
                 let layer = layers.get(tensor.layer);
-                if layer.is_some_and(|layer| layer.nested.is_some() && layer.class != "Sequential") {
+                if layer
+                    .is_some_and(|layer| layer.nested.is_some() && !layer.is_wrapper() && layer.class != "Sequential")
+                {
                     tensor.call = tensor.call.saturating_sub(1);
                 }
             }
@@ -269,7 +311,7 @@ impl Reader {
         }
         let shifted = |layer: usize, model: &Model| {
             let (Some(&(low, high)), Some(layer)) = (used.get(&layer), model.layers.get(layer)) else { return 0 };
-            let from_one = layer.nested.is_some() && low >= 1;
+            let from_one = layer.nested.is_some() && !layer.is_wrapper() && low >= 1;
             if from_one { 1 } else { (high + 1).saturating_sub(layer.calls.len().max(1)).min(low) }
         };
         let shifts: Vec<usize> = (0..model.layers.len()).map(|layer| shifted(layer, model)).collect();

@@ -52,8 +52,7 @@ impl<'a> Weights<'a> {
     /// The scopes of a model's layers, in their order. `outer` is the scope of the model itself, `None` for the whole.
     pub fn scopes(&self, layers: &[Layer], outer: Option<&Scope>) -> Vec<Scope> {
         if self.file.naming == Naming::ByLayer {
-            let root =
-                self.file.groups.first().map_or("", |(path, _)| path.rsplit_once('/').map_or("", |(root, _)| root));
+            let root = &self.file.root;
             let scope = |layer: &Layer| match outer {
                 Some(Scope::ByLayer { group, path }) => {
                     let path = path.iter().cloned().chain([layer.name.clone()]).collect();
@@ -120,10 +119,14 @@ impl<'a> Weights<'a> {
             listed.iter().map(|name| (name.as_str(), name.split('/').collect())).collect();
         // A nested layer's weights carry its name, with or without those of the models around it.
         if let Some(layer) = path.last() {
-            rest.retain(|(_, components)| components.iter().rev().skip(1).any(|component| component == layer));
+            rest.retain(|(_, components)| names_layer(owner(components), layer));
+            // Right in front of the weight's own name where it is there: `a/conv/kernel` is not the layer `a`'s.
+            let wanted: Vec<&str> = layer.split('/').collect();
+            if rest.iter().any(|(_, components)| owner(components).ends_with(&wanted)) {
+                rest.retain(|(_, components)| owner(components).ends_with(&wanted));
+            }
             for model in path.iter().rev().skip(1) {
-                let inside: Vec<_> =
-                    rest.iter().filter(|(_, parts)| parts.contains(&model.as_str())).cloned().collect();
+                let inside: Vec<_> = rest.iter().filter(|(_, parts)| names_layer(parts, model)).cloned().collect();
                 if !inside.is_empty() {
                     rest = inside;
                 }
@@ -177,13 +180,24 @@ impl<'a> Weights<'a> {
         match scope {
             Scope::ByClass { .. } => names.iter().filter_map(|path| self.by_path.get(path.as_str()).copied()).collect(),
             Scope::ByLayer { group, path } => {
-                let own = names
-                    .iter()
-                    .filter(|name| path.last().is_none_or(|layer| name.split('/').any(|component| component == layer)));
+                let own = names.iter().filter(|name| {
+                    path.last().is_none_or(|layer| names_layer(&name.split('/').collect::<Vec<_>>(), layer))
+                });
                 own.filter_map(|name| self.by_path.get(format!("{group}/{name}").as_str()).copied()).collect()
             }
         }
     }
+}
+
+/// A weight's name without its own part.
+fn owner<'c, 'n>(components: &'c [&'n str]) -> &'c [&'n str] {
+    components.split_last().map_or(&[], |(_, owner)| owner)
+}
+
+/// Whether the components of a weight's name hold a layer's name, which may have slashes itself.
+fn names_layer(components: &[&str], layer: &str) -> bool {
+    let wanted: Vec<&str> = layer.split('/').collect();
+    components.windows(wanted.len()).any(|window| window == wanted)
 }
 
 /// Names that Keras itself gives to weights.

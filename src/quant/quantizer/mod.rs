@@ -25,6 +25,7 @@ mod prepare;
 mod presets;
 mod qdq;
 mod qoperator;
+mod repeat;
 mod rounding;
 mod rounding_site;
 mod rows;
@@ -41,6 +42,7 @@ pub use note::Note;
 pub use options::{QDQ_OPS, QOPERATOR_OPS, QuantizeOptions, TensorOverride};
 pub use prepare::{Folded, PrepareOptions, Prepared, prepare};
 pub use presets::{Preset, complete_for_qnn, presets};
+pub use repeat::repetition;
 pub use rounding::{Gram, Window, patches, round_to_data};
 pub use rounding_site::{RoundingSite, rounding_sites};
 

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 pub struct FloatVariant {
     /// The float tensor behind a constant, by the name of the constant in the quantized document as it is stored.
     pub constants: HashMap<String, Tensor>,
+    /// The float model's name of that tensor.
+    pub constant_names: HashMap<String, String>,
     /// The activation function that stood behind an operation and has no node in the quantized document (`None`: there
     /// was none), by the value that the operation writes there.
     pub absorbed: HashMap<String, Option<Clamp>>,
@@ -30,6 +32,7 @@ impl FloatVariant {
                 let counterpart = theirs.weights.iter().find(|(other, _)| other == role);
                 let tensor = float.constant(constant).and_then(Result::ok);
                 if let (Some((_, stored)), Some(tensor)) = (counterpart, tensor) {
+                    variant.constant_names.insert(stored.clone(), constant.clone());
                     variant.constants.insert(stored.clone(), tensor);
                 }
             }

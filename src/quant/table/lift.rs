@@ -22,6 +22,7 @@ use std::sync::Arc;
 mod bias;
 mod constant;
 mod dynamic;
+mod foreign;
 mod operator;
 mod plan;
 
@@ -125,6 +126,7 @@ impl<'a> Lift<'a> {
             None => self.keep(node),
             Some(Part::Quantize(grid)) => self.quantize(node, grid)?,
             Some(Part::Dequantize) => self.dequantize(node),
+            Some(Part::DequantizeForeign(_)) => self.keep_dequantize(node),
             Some(Part::DequantizeConstant(grid)) => {
                 let stored = node.input_name(0).unwrap_or_default();
                 let tensor =
@@ -168,6 +170,9 @@ impl<'a> Lift<'a> {
             return;
         }
         let Some(scale) = self.plan.scales.get(value) else { return };
+        if let (Some(Part::Transparent), Some(grid)) = (self.plan.parts.get(&position), self.plan.grids.get(value)) {
+            self.written.moved.insert(value.to_owned(), grid.clone());
+        }
         let mut input = vec![real, scale.0.clone()];
         input.extend(scale.1.clone());
         self.nodes.push(NodeProto {
@@ -232,7 +237,7 @@ impl<'a> Lift<'a> {
             (_, outside) => {
                 let copy = match outside.filter(|_| float.is_none()) {
                     Some(outside) => outside.to_owned(),
-                    None => self.names.fresh(&format!("{value}_copy")),
+                    None => self.copy_name(value, stored),
                 };
                 match self.document.graph().initializer.iter().find(|tensor| tensor.name() == value) {
                     Some(tensor) => self.added.push(TensorProto { name: Some(copy.clone()), ..tensor.clone() }),
@@ -252,6 +257,9 @@ impl<'a> Lift<'a> {
             row.kind = self.kinds.get(stored).copied().unwrap_or(TensorKind::Constant);
             row.constant = Some(ConstantData { quantized_in_graph: true, ..ConstantData::new(float) });
             row.channel_axis = self.weight_axis(stored);
+            if row.channel_axis.is_some() && row.kind == TensorKind::Constant {
+                row.kind = TensorKind::Weight;
+            }
         }
         if row.kind == TensorKind::Activation && grid.params.granularity != crate::quant::Granularity::PerTensor {
             row.channel_axis = axis_of(grid);
@@ -260,6 +268,25 @@ impl<'a> Lift<'a> {
         self.reals.insert(stored.to_owned(), tensor);
         self.add_row(row, value);
         Ok(())
+    }
+
+    /// The name of a copy of a value whose integers are `stored`: that of the file's own rounded value, which is gone
+    /// from the float graph.
+    fn copy_name(&mut self, value: &str, stored: &str) -> String {
+        let free = |name: &str| !self.row_at.contains_key(name) && !self.plan.external.contains(name);
+        match self.dequantized(stored).first().filter(|name| free(name)) {
+            Some(name) => (*name).to_owned(),
+            None => self.names.fresh(&format!("{value}_copy")),
+        }
+    }
+
+    /// What lifted `DequantizeLinear` nodes make of an integer value.
+    fn dequantized(&self, stored: &str) -> Vec<&'a str> {
+        let readers = self.document.index().consumers(stored).iter();
+        readers
+            .filter(|slot| matches!(self.plan.parts.get(&slot.node), Some(Part::Dequantize)))
+            .filter_map(|slot| self.document.node(slot.node)?.output_name(0))
+            .collect()
     }
 
     /// Whether every reader of a value is a lifted `QuantizeLinear` with this grid.
@@ -278,7 +305,7 @@ impl<'a> Lift<'a> {
     /// An operator that hands integers on as they are: the same on reals.
     fn transparent(&mut self, node: &NodeProto) {
         let mut copy = node.clone();
-        let real = node.input_name(0).and_then(|stored| self.reals.get(stored)).cloned().unwrap_or_default();
+        let real = node.input_name(0).and_then(|stored| self.real_of(stored)).unwrap_or_default();
         for (position, input) in copy.input.iter_mut().enumerate() {
             *input = if position == 0 { real.clone() } else { self.read(input) };
         }
@@ -299,12 +326,10 @@ impl<'a> Lift<'a> {
         if let Some(outside) = self.plan.outside(stored) {
             return outside.to_owned();
         }
-        let readers = self.document.index().consumers(stored).iter();
-        let dequantized: Vec<&str> = readers
-            .filter(|slot| matches!(self.plan.parts.get(&slot.node), Some(Part::Dequantize)))
-            .filter_map(|slot| self.document.node(slot.node)?.output_name(0))
-            .collect();
-        if let Some(stripped) = stored.strip_suffix("_quantized")
+        let dequantized = self.dequantized(stored);
+        // ONNX Runtime's quantizer names what a Split gives without the underscore.
+        let stripped = stored.strip_suffix("quantized").map(|name| name.strip_suffix('_').unwrap_or(name));
+        if let Some(stripped) = stripped.filter(|name| !name.is_empty())
             && (self.names.is_free(stripped) || dequantized.contains(&stripped))
         {
             self.names.take(stripped);

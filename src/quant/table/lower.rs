@@ -6,7 +6,7 @@
 use super::error::TableError;
 use super::grid::Grid;
 use super::names::Names;
-use super::row::{Clamp, QuantTable, Row, RowMode, TableFormat};
+use super::row::{Clamp, QuantTable, Row, RowMode, RowNames, TableFormat};
 use crate::onnx::proto::{NodeProto, OperatorSetIdProto, TensorProto, type_proto};
 use crate::onnx::{Document, Facts, NodeExt, is_quantize, tensor_to_proto};
 use crate::tensor::{DType, Tensor};
@@ -19,12 +19,28 @@ mod dynamic;
 mod linear;
 mod operator;
 
+/// A table written as a document.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// The document.
+    pub document: Document,
+    /// Where the document has each row, by [`Row::tensor`]: the integers of a row that is on with its scale and zero
+    /// point; of a row that is off, in `dequantized`, the value that its readers read. Constants that nothing reads are
+    /// missing.
+    pub names: HashMap<String, RowNames>,
+}
+
 /// Writes a table into its float graph. Names, metadata, operator sets and everything untouched stay; rows that a file
 /// had get their names and messages back, others get names by ONNX Runtime's convention. A row that is off leaves no
 /// trace but the activation function that its saturation stood for.
 ///
 /// Fails where the document has issues, a row's grid is invalid or does not fit its tensor.
 pub fn lower(float: &Document, table: &QuantTable, format: TableFormat) -> Result<Document, TableError> {
+    lower_named(float, table, format).map(|lowered| lowered.document)
+}
+
+/// The same, with the names that the rows have got.
+pub fn lower_named(float: &Document, table: &QuantTable, format: TableFormat) -> Result<Lowered, TableError> {
     let float = match float.is_self_contained() {
         true => Cow::Borrowed(float),
         false => Cow::Owned(float.inlined()?),
@@ -40,7 +56,8 @@ pub fn lower(float: &Document, table: &QuantTable, format: TableFormat) -> Resul
             lower.node(node)?;
         }
     }
-    lower.finish()
+    let names = lower.row_names();
+    lower.finish().map(|document| Lowered { document, names })
 }
 
 /// A value as integers.
@@ -81,6 +98,12 @@ struct Lower<'a> {
     raws: HashMap<String, String>,
     /// Values that nodes write under their own names, not rounded.
     own_names: HashSet<String>,
+    /// `DequantizeLinear` nodes of integers that no row makes, by their output, and those not written yet: a float
+    /// reader asks for them.
+    foreign: HashMap<&'a str, &'a NodeProto>,
+    unwritten: HashSet<&'a str>,
+    /// Integers for nodes left as written that are there already: the node that makes them again is not needed.
+    moved: HashSet<String>,
     /// Names of scale and zero point by row.
     scales: HashMap<String, (String, Option<String>)>,
     /// Element types of integer values that were made.
@@ -115,6 +138,9 @@ impl<'a> Lower<'a> {
             integers: HashMap::new(),
             raws: HashMap::new(),
             own_names: float.inputs().map(|input| input.name().to_owned()).collect(),
+            foreign: HashMap::new(),
+            unwritten: HashSet::new(),
+            moved: HashSet::new(),
             scales: HashMap::new(),
             dtypes: HashMap::new(),
             contrib: false,
@@ -126,6 +152,9 @@ impl<'a> Lower<'a> {
         lower.names = lower.kept.clone();
         let by_rows: Vec<&NodeProto> = graph.node.iter().filter(|node| lower.is_kept_quantizer(node)).collect();
         by_rows.iter().filter_map(|node| node.output_name(0)).for_each(|output| lower.kept.release(output));
+        // A copy that lifting made for a dynamic row has the name of the row's integers.
+        let copies = table.rows.iter().filter(|row| row.source.is_some() && row.tensor == row.names.quantized);
+        let copies: Vec<&str> = copies.map(|row| row.tensor.as_str()).collect();
         for row in &table.rows {
             let shape = facts.get(&row.tensor).and_then(|fact| fact.known_shape());
             let known = row.constant.as_ref().map(|constant| constant.float.shape().to_vec()).or(shape);
@@ -140,6 +169,7 @@ impl<'a> Lower<'a> {
                 lower.names.take(name);
             }
         }
+        copies.into_iter().for_each(|copy| lower.kept.release(copy));
         Ok(lower)
     }
 
@@ -185,8 +215,9 @@ impl<'a> Lower<'a> {
         row.constant.as_ref().is_some_and(|constant| constant.quantized_in_graph) && row.grid.uses_all_codes()
     }
 
-    fn node(&mut self, node: &NodeProto) -> Result<(), TableError> {
-        if self.is_kept_quantizer(node) || self.copies_for_row(node)? {
+    fn node(&mut self, node: &'a NodeProto) -> Result<(), TableError> {
+        let made_again = is_quantize(node) && node.output_name(0).is_some_and(|output| self.moved.contains(output));
+        if made_again || self.is_kept_quantizer(node) || self.copies_for_row(node)? || self.foreign_integers(node)? {
             return Ok(());
         }
         let as_operator = self.format == TableFormat::QOperator;
@@ -296,11 +327,54 @@ impl<'a> Lower<'a> {
             }
         }
         if let Some(integers) = self.integers.get(value).cloned() {
-            // Integers that were only moved: their reals have the float graph's own name.
-            self.dequantize_moved(value, &integers);
+            // Integers that were only moved, or that no row makes: their reals have the float graph's own name.
+            match self.foreign.get(value).filter(|_| self.unwritten.remove(value)) {
+                Some(node) => {
+                    let input = [Some(integers.name), Some(integers.scale), integers.zero_point];
+                    let input = input.into_iter().flatten().collect();
+                    self.nodes.push(NodeProto { input, ..(*node).clone() });
+                }
+                None => self.dequantize_moved(value, &integers),
+            }
             self.see(value, value.to_owned());
         }
         Ok(value.to_owned())
+    }
+
+    /// In QOperator form: the `DequantizeLinear` of integers that no row makes. Operators read these integers, and it
+    /// is written where a float reader asks for it.
+    fn foreign_integers(&mut self, node: &'a NodeProto) -> Result<bool, TableError> {
+        let Some(output) = node.output_name(0).filter(|output| !self.rows.contains_key(output)) else {
+            return Ok(false);
+        };
+        let (Some(grid), Some(stored), Some(scale), TableFormat::QOperator) =
+            (self.table.written.foreign.get(output), node.input_name(0), node.input_name(1), self.format)
+        else {
+            return Ok(false);
+        };
+        let zero_point = node.input_name(2).map(|zero_point| self.read(zero_point)).transpose()?;
+        let (name, scale) = (self.read(stored)?, self.read(scale)?);
+        let integers = Integers { name, scale, zero_point, grid: grid.clone(), row: output.to_owned() };
+        self.integers.insert(output.to_owned(), integers);
+        self.foreign.insert(output, node);
+        self.unwritten.insert(output);
+        if self.external.contains(output) {
+            self.read(output)?;
+        }
+        Ok(true)
+    }
+
+    /// Where the document has each row.
+    fn row_names(&self) -> HashMap<String, RowNames> {
+        let name = |row: &Row| {
+            let none = RowNames::default();
+            if !row.enabled {
+                return self.seen.get(&row.tensor).map(|seen| RowNames { dequantized: seen.clone(), ..none });
+            }
+            let Integers { name, scale, zero_point, .. } = self.integers.get(&row.tensor)?.clone();
+            Some(RowNames { quantized: name, scale, zero_point: zero_point.unwrap_or_default(), ..none })
+        };
+        self.table.rows.iter().filter_map(|row| Some((row.tensor.clone(), name(row)?))).collect()
     }
 
     /// The integers of a constant row, as an initializer or behind a `QuantizeLinear`.

@@ -29,6 +29,12 @@ pub struct WrittenNodes {
     /// The nodes of an integer operator and its rescaling by the float operator's output: the operator, the cast, the
     /// product of the scales where it is a node, the product with it.
     pub dynamic: HashMap<String, Vec<NodeProto>>,
+    /// The grids of integers that nodes left as written make, or that come from outside, by the output of the
+    /// `DequantizeLinear` that reads them in the float graph.
+    pub foreign: HashMap<String, Grid>,
+    /// The grids of integers that were only moved and that nodes left as written read: in the float graph a
+    /// `QuantizeLinear` makes them again.
+    pub moved: HashMap<String, Grid>,
     /// Declarations of constants that were graph inputs too, as files of old IR versions have them.
     pub inputs: Vec<ValueInfoProto>,
 }

@@ -186,6 +186,8 @@ pub struct TableState {
     pub float_model: Option<ModelId>,
     /// Where no float variant is open: what the float reference is then, in words.
     pub float_words: String,
+    /// Constants for which the float variant's values are not used, with the reason.
+    pub notes: Vec<String>,
     /// History and dirty mark.
     pub history: History,
 }
@@ -239,6 +241,9 @@ pub struct RowState {
     pub channels: Option<(usize, usize)>,
     /// Whether its scale follows from others (a bias) and cannot be edited.
     pub derived: bool,
+    /// For a constant: whether its floats are the ones that the integers were made from, and not the integers
+    /// dequantized.
+    pub float_is_original: Option<bool>,
     /// Whether it differs from the file.
     pub dirty: bool,
     /// Smallest and largest real number of each channel's codes.

@@ -25,7 +25,13 @@ pub(super) enum Function {
     Softmax {
         axis: i64,
     },
+    LogSoftmax {
+        axis: i64,
+    },
 }
+
+/// sqrt(2 / pi)
+const GELU_SCALE: f32 = 0.797_884_56;
 
 /// Nodes behind a prefix, in the main graph or in the body of a loop.
 pub(super) struct Emit<'b> {
@@ -76,6 +82,7 @@ impl Emit<'_> {
                 self.node("Mul", &[x, &gate], &[])
             }
             "gelu" => self.gelu(x)?,
+            "gelu_tanh" => self.gelu_by_tanh(x)?,
             "hard_sigmoid" => self.hard_sigmoid(x, hard_sigmoid_slope(self.major)),
             "hard_silu" | "hard_swish" => {
                 let gate = self.hard_sigmoid(x, 1.0 / 6.0);
@@ -141,11 +148,27 @@ impl Emit<'_> {
         Ok(self.node("Mul", &[&scaled, &sum], &[]))
     }
 
+    /// 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+    fn gelu_by_tanh(&mut self, x: &str) -> Result<String, Stop> {
+        let (half, one) = (self.scalar("half", 0.5)?, self.scalar("one", 1.0)?);
+        let (cubic, root) = (self.scalar("cubic", 0.044715)?, self.scalar("scale", GELU_SCALE)?);
+        let square = self.node("Mul", &[x, x], &[]);
+        let inner = self.node("Mul", &[&square, &cubic], &[]);
+        let inner = self.node("Add", &[&inner, &one], &[]);
+        let inner = self.node("Mul", &[&inner, x], &[]);
+        let inner = self.node("Mul", &[&inner, &root], &[]);
+        let inner = self.node("Tanh", &[&inner], &[]);
+        let sum = self.node("Add", &[&inner, &one], &[]);
+        let scaled = self.node("Mul", &[x, &half], &[]);
+        Ok(self.node("Mul", &[&scaled, &sum], &[]))
+    }
+
     fn function(&mut self, x: &str, function: &Function, axis: impl Fn(i64) -> i64) -> Result<String, Stop> {
         match function {
             Function::Named(name) => self.named(x, name, axis(-1)),
             Function::Elu { alpha } => Ok(self.node("Elu", &[x], &[("alpha", (*alpha).into())])),
             Function::Softmax { axis: at } => Ok(self.node("Softmax", &[x], &[("axis", axis(*at).into())])),
+            Function::LogSoftmax { axis: at } => Ok(self.node("LogSoftmax", &[x], &[("axis", axis(*at).into())])),
             Function::Relu { limit, slope, threshold } => self.relu(x, *limit, *slope, *threshold),
         }
     }
@@ -249,16 +272,16 @@ pub(super) fn apply(context: &mut Context, value: &Value, function: Option<Funct
     let Some(function) = function else { return Ok(value.clone()) };
     let value = context.float(value);
     let rank = value.rank().map_or(i64::MAX, |rank| rank as i64);
-    if let Function::Softmax { axis } = function
+    if let Function::Softmax { axis } | Function::LogSoftmax { axis } = function
         && !(-rank..rank).contains(&axis)
     {
         return Err(context.config.wrong("axis", "an axis of the input"));
     }
-    // ONNX's own way to say the last axis, where it is the last one here too.
+    // ONNX's own way to say the last axis, wherever it is in Keras's order. Behind an unknown layer the orders are one.
     let axis = |axis: i64| match value.physical_axis(axis) {
-        Some(at) if at != rank - 1 => at,
-        _ if axis < 0 || value.rank().is_none() => axis,
-        _ => -1,
+        Some(at) if at == rank - 1 => -1,
+        Some(at) => at,
+        None => axis,
     };
     let mut emit = Emit { builder: &mut context.low.builder, prefix: &context.path, major: context.low.major };
     let name = emit.function(&value.name, &function, axis)?;

@@ -1,5 +1,6 @@
 //! `MultiHeadAttention`.
 
+use super::shape::reshape_to;
 use crate::import::keras::context::Context;
 use crate::import::keras::stop::{Stop, unsupported};
 use crate::import::keras::value::{Layout, Value};
@@ -16,8 +17,102 @@ const VALUE: Part = Part { folders: &["value_dense", "_value_dense"], component:
 const OUTPUT: Part =
     Part { folders: &["output_dense", "_output_dense"], component: "attention_output", own_name: None };
 
-/// Attention over the one axis between batch and width: softmax(q k^T / sqrt(key_dim)) v for every head.
+/// `MultiHeadAttention`. Over other axes than the one between batch and width it is the same: the axes that it goes over
+/// are made one, and the rest belongs to the batch.
 pub(super) fn multi_head(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> {
+    let query = context.single(inputs)?.clone();
+    let Some(rank) = query.rank().filter(|rank| *rank > 3) else { return over_time(context, inputs) };
+    let default: Vec<i64> = (1..rank as i64 - 1).collect();
+    let mut axes = Vec::new();
+    for axis in context.config.axes("attention_axes", &default)? {
+        let axis = axis.rem_euclid(rank as i64) as usize;
+        if !(1..rank - 1).contains(&axis) || axes.contains(&axis) {
+            return Err(context.config.wrong("attention_axes", "axes between batch and width"));
+        }
+        axes.push(axis);
+    }
+    axes.sort_unstable();
+    let masks = ["attention_mask", "query_mask", "value_mask", "key_mask"];
+    let is_set = |key: &str| context.keyword_plain(key).and_then(serde_json::Value::as_bool) == Some(true);
+    if masks.iter().any(|key| context.keyword(key).is_some()) || is_set("use_causal_mask") || is_set(SCORES) {
+        return unsupported("masks or scores of attention over other axes than time");
+    }
+    let fold = Fold::of(&query, &axes)?;
+    let mut given = inputs.to_vec();
+    for (position, key) in [(1, "value"), (2, "key")] {
+        given.extend(context.keyword(key).filter(|_| given.len() == position));
+    }
+    let mut folded: Vec<Value> = Vec::new();
+    for (at, value) in given.iter().enumerate() {
+        let same = given.iter().take(at).position(|other| other.name == value.name);
+        folded.push(match same.and_then(|same| folded.get(same)) {
+            Some(same) => same.clone(),
+            None => Fold::of(value, &axes)?.folded(context, value)?,
+        });
+    }
+    let results = over_time(context, &folded)?;
+    results.iter().map(|result| fold.unfolded(context, result)).collect()
+}
+
+const SCORES: &str = "return_attention_scores";
+
+/// Axes of a tensor that become one, and those that join the batch.
+struct Fold {
+    /// The order of the axes: batch, those that join it, those of attention, width.
+    order: Vec<usize>,
+    dims: Vec<Option<usize>>,
+    /// Elements of the axes of attention.
+    steps: usize,
+    /// Whether nothing joins the batch, so that it may be open.
+    batch_stays: bool,
+}
+
+impl Fold {
+    fn of(value: &Value, axes: &[usize]) -> Result<Self, Stop> {
+        let Some(dims) = value.shape.clone() else { return unsupported("attention over an unknown shape") };
+        let last = dims.len().saturating_sub(1);
+        let free = (1..last).filter(|axis| !axes.contains(axis));
+        let order: Vec<usize> = [0].into_iter().chain(free).chain(axes.iter().copied()).chain([last]).collect();
+        let size = |axis: &usize| dims.get(*axis).copied().flatten();
+        let steps = axes.iter().try_fold(1usize, |all, axis| all.checked_mul(size(axis)?));
+        let Some(steps) = steps.filter(|_| (1..=last).all(|axis| size(&axis).is_some()) && order.len() == dims.len())
+        else {
+            return unsupported("attention over axes of open size");
+        };
+        Ok(Fold { batch_stays: order.len() == axes.len() + 2, order, dims, steps })
+    }
+
+    /// (batch x free, steps, width)
+    fn folded(&self, context: &mut Context, value: &Value) -> Result<Value, Stop> {
+        let value = context.float(value);
+        let value = context.low.as_is(&value);
+        let perm: Vec<i64> = self.order.iter().map(|&axis| axis as i64).collect();
+        let name = context.node("Transpose", &[&value.name], "folded", &[("perm", perm.into())]);
+        let batch = self.dims.first().copied().flatten().filter(|_| self.batch_stays);
+        reshape_to(context, &name, batch, &[Some(self.steps), value.last_dim()])
+    }
+
+    /// The result (batch x free, steps, width) with the axes that its input had.
+    fn unfolded(&self, context: &mut Context, result: &Value) -> Result<Value, Stop> {
+        let width = result.last_dim();
+        let inner = self.order.get(1..self.order.len().saturating_sub(1)).unwrap_or_default();
+        let dims: Vec<Option<usize>> =
+            inner.iter().map(|&axis| self.dims.get(axis).copied().flatten()).chain([width]).collect();
+        let batch = self.dims.first().copied().flatten();
+        let spread = reshape_to(context, &result.name, batch, &dims)?;
+        let place = |axis: usize| self.order.iter().position(|&at| at == axis).unwrap_or(axis) as i64;
+        let back: Vec<i64> = (0..self.order.len()).map(place).collect();
+        let name = context.node("Transpose", &[&spread.name], "unfolded", &[("perm", back.into())]);
+        let mut shape = self.dims.clone();
+        if let Some(last) = shape.last_mut() {
+            *last = width;
+        }
+        Ok(Value::new(name, Some(shape), Layout::AsIs))
+    }
+}
+
+/// Attention over the one axis between batch and width: softmax(q k^T / sqrt(key_dim)) v for every head.
+fn over_time(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> {
     let query = context.single(inputs)?.clone();
     let value = inputs.get(1).cloned().or_else(|| context.keyword("value"));
     let Some(value) = value else { return Err(context.config.wrong("name", "a call with a query and a value")) };
@@ -28,10 +123,8 @@ pub(super) fn multi_head(context: &mut Context, inputs: &[Value]) -> Result<Vec<
         return unsupported("gated attention, or attention inside of a window");
     }
     let sequences = [&query, &key, &value];
-    if sequences.iter().any(|value| value.rank().is_some_and(|rank| rank != 3))
-        || config.axes("attention_axes", &[1])? != [1]
-    {
-        return unsupported("attention over more than one axis");
+    if sequences.iter().any(|value| value.rank().is_some_and(|rank| rank != 3)) {
+        return unsupported("attention between tensors of other numbers of axes");
     }
     let (heads, key_dim) = (config.count("num_heads")?, config.count("key_dim")?);
     let value_dim = config.count_or("value_dim", key_dim)?;
@@ -127,7 +220,7 @@ pub(super) fn multi_head(context: &mut Context, inputs: &[Value]) -> Result<Vec<
     context.parts.clear();
     let batch = query.shape.as_ref().and_then(|shape| shape.first().copied().flatten());
     let mut results = vec![Value::new(name, Some(vec![batch, time(&query), Some(width)]), Layout::AsIs)];
-    let wanted = context.keyword_plain("return_attention_scores").and_then(serde_json::Value::as_bool);
+    let wanted = context.keyword_plain(SCORES).and_then(serde_json::Value::as_bool);
     if wanted == Some(true) {
         let shape = vec![batch, Some(heads), time(&query), time(&value)];
         results.push(Value::new(weights, Some(shape), Layout::AsIs));

@@ -110,7 +110,7 @@ fn convolve(
 
 fn with_activation(context: &mut Context, value: Value, foldable: Foldable) -> Result<Vec<Value>, Stop> {
     let function = activation::of_layer(context)?;
-    if function.is_none() && context.layer.calls.len() == 1 {
+    if function.is_none() && context.once {
         context.low.foldable.insert(value.name.clone(), foldable);
     }
     Ok(vec![activation::apply(context, &value, function)?])

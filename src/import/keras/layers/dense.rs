@@ -30,7 +30,7 @@ pub(super) fn dense(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value
     });
     let result = Value { mask: value.mask.clone(), ..Value::new(name, shape, Layout::AsIs) };
     let function = activation::of_layer(context)?;
-    if function.is_none() && context.layer.calls.len() == 1 {
+    if function.is_none() && context.once {
         let foldable = Foldable { weight, axis: 1, bias, bias_is_input: false };
         context.low.foldable.insert(result.name.clone(), foldable);
     }

@@ -4,12 +4,13 @@ mod activation;
 mod attention;
 mod conv;
 mod dense;
-mod function;
+mod functions;
+mod masking;
 mod merge;
 mod norm;
-mod ops;
 mod pool;
 mod recurrent;
+mod resize;
 mod scan;
 mod shape;
 mod time_distributed;
@@ -84,7 +85,7 @@ fn axes(class: &str) -> Option<(String, usize)> {
 
 fn by_class(context: &mut Context, inputs: &[Value], class: &str) -> Result<Vec<Value>, Stop> {
     if context.layer.is_function || matches!(class, "TFOpLambda" | "SlicingOpLambda") {
-        return function::function(context);
+        return functions::function(context);
     }
     if IDENTITIES.contains(&class) {
         return Ok(vec![context.single(inputs)?.clone()]);
@@ -115,7 +116,10 @@ fn by_class(context: &mut Context, inputs: &[Value], class: &str) -> Result<Vec<
             Ok(vec![activation::apply(context, input, function)?])
         }
         "PReLU" => activation::prelu(context, inputs),
-        "BatchNormalization" => norm::batch(context, inputs),
+        // As TensorFlow 1 called them.
+        "BatchNormalization" | "BatchNormalizationV1" | "BatchNormalizationV2" | "SyncBatchNormalization" => {
+            norm::batch(context, inputs)
+        }
         "LayerNormalization" => norm::layer(context, inputs),
         "Rescaling" => norm::rescaling(context, inputs),
         "Normalization" => norm::normalization(context, inputs),
@@ -130,12 +134,14 @@ fn by_class(context: &mut Context, inputs: &[Value], class: &str) -> Result<Vec<
         "Flatten" => shape::flatten(context, inputs),
         "Reshape" => shape::reshape(context, inputs),
         "Permute" => shape::permute(context, inputs),
+        "Resizing" => resize::resizing(context, inputs),
+        "CenterCrop" => resize::center_crop(context, inputs),
         "RepeatVector" => shape::repeat_vector(context, inputs),
         "LSTM" | "GRU" | "SimpleRNN" | "CuDNNLSTM" | "CuDNNGRU" => recurrent::recurrent(context, inputs),
         "Bidirectional" => recurrent::bidirectional(context, inputs),
         "TimeDistributed" => time_distributed::time_distributed(context, inputs),
         "MultiHeadAttention" => attention::multi_head(context, inputs),
-        "Masking" => function::masking(context, inputs),
+        "Masking" => masking::masking(context, inputs),
         "Lambda" => unsupported("its function is Python code, which is not read"),
         _ => unsupported("a layer that is not known here"),
     }

@@ -83,10 +83,13 @@ fn fold(
         Layout::AsIs => value.rank().map(|rank| if rank == 2 { 1 } else { -1 }),
     };
     let physical = value.physical_axis(axis);
-    if !context.low.fold_batch_norm || !context.input_is_alone || physical.is_none() {
+    if !context.low.fold_batch_norm || physical.is_none() {
         return Ok(None);
     }
     let Some(site) = context.low.foldable.get(&value.name).cloned() else { return Ok(None) };
+    if context.low.is_read_elsewhere(&value.name) {
+        return Ok(None);
+    }
     // A convolution of a channels-first model has its channels on axis 1 too; a dense layer on the last one.
     let expected = if site.bias_is_input { Some(1) } else { channel_axis.filter(|&axis| axis > 0) };
     if physical != expected || (site.bias.is_none() && !site.bias_is_input) {

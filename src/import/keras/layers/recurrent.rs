@@ -71,6 +71,8 @@ pub(super) struct Recurrent {
     time_major: bool,
     pub reset_after: bool,
     use_bias: bool,
+    /// Whether the weights lie as cuDNN has them.
+    cudnn: bool,
     /// Whether masked steps give zeros instead of the last result.
     pub zero_output: bool,
 }
@@ -109,6 +111,7 @@ impl Recurrent {
             time_major: config.bool("time_major", false)?,
             reset_after: config.bool("reset_after", false)? || cudnn,
             use_bias: config.bool("use_bias", true)?,
+            cudnn,
             zero_output: config.bool("zero_output_for_mask", false)?,
         })
     }
@@ -164,8 +167,24 @@ impl Recurrent {
         if let Some(weights) = self.separate_weights(context)? {
             return Ok(weights);
         }
-        let kernel = context.required(&["kernel", "W"], 0, &[width, Some(all)])?;
-        let recurrent = context.required(&["recurrent_kernel", "U"], 1, &[Some(units), Some(all)])?;
+        let mut kernel = context.required(&["kernel", "W"], 0, &[width, Some(all)])?;
+        let mut recurrent = context.required(&["recurrent_kernel", "U"], 1, &[Some(units), Some(all)])?;
+        if self.cudnn {
+            kernel = self.gates_from_cudnn(&kernel, true)?;
+            recurrent = self.gates_from_cudnn(&recurrent, false)?;
+            let bias = context.required(&["bias"], 2, &[all.checked_mul(2)])?.to_f32()?;
+            let (input_bias, state_bias) = bias.split_at(all.min(bias.len()));
+            return Ok(CellWeights {
+                kernel,
+                recurrent,
+                input_bias: match self.cell {
+                    // Only where the reset gate lies between them does it matter which of the two is which.
+                    Cell::Gru => input_bias.to_vec(),
+                    _ => input_bias.iter().zip(state_bias).map(|(input, state)| input + state).collect(),
+                },
+                state_bias: if self.cell == Cell::Gru { state_bias.to_vec() } else { vec![0.0; all] },
+            });
+        }
         let two = self.cell == Cell::Gru && self.reset_after;
         let (mut input_bias, mut state_bias) = (vec![0.0; all], vec![0.0; all]);
         if self.use_bias {
@@ -178,6 +197,27 @@ impl Recurrent {
             }
         }
         Ok(CellWeights { kernel, recurrent, input_bias, state_bias })
+    }
+
+    /// A kernel (rows, gates x units) of cuDNN in Keras's order. Each gate's is transposed; that of the input also lies as
+    /// (units, rows) in memory. Source: `_convert_rnn_weights` of Keras's `hdf5_format.py`.
+    fn gates_from_cudnn(&self, kernel: &Tensor, is_input: bool) -> Result<Tensor, Stop> {
+        let (units, gates) = (self.units, self.cell.gates());
+        let rows = kernel.shape().first().copied().unwrap_or(0);
+        let stored = kernel.to_f32()?;
+        // Element `flat` of a gate's block (rows, units).
+        let element = |gate: usize, flat: usize| {
+            let at = flat / units * gates * units + gate * units + flat % units;
+            stored.get(at).copied().unwrap_or_default()
+        };
+        let mut values = Vec::with_capacity(stored.len());
+        for row in 0..rows {
+            for gate in 0..gates {
+                let flat = |unit: usize| if is_input { unit * rows + row } else { unit * units + row };
+                values.extend((0..units).map(|unit| element(gate, flat(unit))));
+            }
+        }
+        Ok(Tensor::from_vec(kernel.shape().to_vec(), values)?)
     }
 
     /// Keras 1 stores the gates one by one.

@@ -12,6 +12,9 @@ pub(in crate::import::keras) const DOMAIN: &str = "keras";
 /// Longest text that is kept as an attribute.
 const LONGEST_TEXT: usize = 10_000;
 
+/// More results are a damaged file.
+const MOST_OUTPUTS: usize = 1 << 12;
+
 /// A node of the layer's class that reads what the layer reads, then its weights.
 pub(in crate::import::keras) fn lower(
     context: &mut Context,
@@ -41,8 +44,14 @@ pub(in crate::import::keras) fn lower(
     let attributes: Vec<(&str, Attr)> =
         context.config.map().iter().filter_map(|(key, value)| Some((key.as_str(), attribute(value)?))).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let wish = format!("{}/{}", context.path, context.layer.class);
-    let outputs = context.low.builder.node_of(DOMAIN, &context.layer.class, &names, &[&wish], &attributes);
+    let wish = |number: usize| match number {
+        0 => format!("{}/{}", context.path, context.layer.class),
+        _ => format!("{}/{}:{number}", context.path, context.layer.class),
+    };
+    // As many results as are read: how many more there are, the file does not say.
+    let wishes: Vec<String> = (0..context.outputs.clamp(1, MOST_OUTPUTS)).map(wish).collect();
+    let wishes: Vec<&str> = wishes.iter().map(String::as_str).collect();
+    let outputs = context.low.builder.node_of(DOMAIN, &context.layer.class, &names, &wishes, &attributes);
     // Nothing is known of the result; later files say the shape where it is read.
     Ok(outputs.into_iter().map(|name| Value::new(name, None, Layout::AsIs)).collect())
 }

@@ -5,7 +5,7 @@ use crate::onnx::NodeExt;
 use crate::onnx::proto::NodeProto;
 use crate::quant::TensorKind;
 use crate::quant::table::bias::follows;
-use crate::quant::table::row::{BiasOf, Row};
+use crate::quant::table::row::{BiasOf, Row, RowMode};
 use crate::quant::table::transparent::moves_integers;
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ impl Lift<'_> {
                 continue;
             };
             for bias in biases.into_iter().filter_map(|bias| rows.get(bias)) {
-                if follows(bias, input, weight) {
+                if input.mode == RowMode::Fixed && follows(bias, &input.grid, &weight.grid) {
                     let of = BiasOf { input: input.tensor.clone(), weight: weight.tensor.clone() };
                     found.entry(bias.tensor.clone()).or_insert(of);
                 }

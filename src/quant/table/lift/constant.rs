@@ -12,8 +12,10 @@ use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
 
 /// The codes of a bias made from the float variant's values may be one off: whoever made them may have multiplied the
-/// scales in another order.
-const BIAS_STEPS: i64 = 1;
+/// scales in another order. Those of a weight may be too, where its quotients lie on a rounding edge.
+const STEPS: i64 = 1;
+/// In this share of a weight's elements at most; in all of a bias's.
+const MOVED_AT_MOST: f64 = 1e-3;
 
 impl Lift<'_> {
     /// The row of a stored constant under this grid, made where there is none yet; gives the float initializer's name.
@@ -52,7 +54,12 @@ impl Lift<'_> {
             message.name = Some(stored.to_owned());
         }
         row.written = Some(Arc::new(written));
-        row.channel_axis = self.weight_axis(output.unwrap_or(stored)).or_else(|| axis_of(grid));
+        let weight_axis = self.weight_axis(output.unwrap_or(stored));
+        if weight_axis.is_some() && kind == TensorKind::Constant {
+            // Read through a Transpose.
+            row.kind = TensorKind::Weight;
+        }
+        row.channel_axis = weight_axis.or_else(|| axis_of(grid));
         row.constant = Some(self.constant_data(stored, grid, codes)?);
         if let Some(constant) = &row.constant {
             self.added.push(tensor_to_proto(&tensor, &constant.float));
@@ -77,7 +84,7 @@ impl Lift<'_> {
         }
     }
 
-    /// The real numbers: the float variant's where they give these very codes, else the codes dequantized.
+    /// The real numbers: the float variant's where they give these codes, else the codes dequantized.
     fn constant_data(&mut self, stored: &str, grid: &Grid, codes: Tensor) -> Result<ConstantData, TableError> {
         let fail = |error| TableError::tensor(stored, error);
         if let Some(float) = self.variant.and_then(|variant| variant.constants.get(stored)) {
@@ -93,7 +100,9 @@ impl Lift<'_> {
         Ok(ConstantData { float_is_original: false, stored: Some(codes), ..ConstantData::new(float) })
     }
 
-    /// The float tensor, where it is what the codes were made from.
+    /// The float tensor, where it is what the codes were made from. The stored codes stay, so a few that whoever made
+    /// them has rounded to the other side change nothing; nor does a symmetric quantizer that clips at -127 and not
+    /// at -128.
     fn agree(&self, float: &Tensor, grid: &Grid, codes: &Tensor) -> Result<Tensor, String> {
         let values = float.to_f32().map_err(|error| error.to_string())?;
         // A bias may be stored with another rank; its elements are the same.
@@ -103,8 +112,20 @@ impl Lift<'_> {
         }
         let made = grid.quantize(&values, codes.shape()).and_then(|made| made.to_i64());
         let (made, found) = (made.map_err(|e| e.to_string())?, codes.to_i64().map_err(|e| e.to_string())?);
-        let steps = if grid.params.dtype == DType::Int32 { BIAS_STEPS } else { 0 };
-        let other = made.iter().zip(&found).filter(|(made, found)| (*made - *found).abs() > steps).count();
+        let bias = grid.params.dtype == DType::Int32;
+        let lowest = i64::from(grid.codes().0);
+        let clipped = |code: i64| grid.signed() && !bias && (lowest..=lowest + 1).contains(&code);
+        let (mut moved, mut other) = (0usize, 0usize);
+        for (&made, &found) in made.iter().zip(&found).filter(|(made, found)| made != found) {
+            match (made - found).abs() <= STEPS {
+                _ if clipped(made) && clipped(found) => {}
+                true => moved += 1,
+                false => other += 1,
+            }
+        }
+        if !bias && moved as f64 > MOVED_AT_MOST * found.len() as f64 {
+            other += moved;
+        }
         match other {
             0 => Tensor::from_vec(codes.shape().to_vec(), values).map_err(|error| error.to_string()),
             _ => Err(format!("{other} of {} do not give the stored integers", found.len())),
@@ -124,7 +145,16 @@ impl Lift<'_> {
                 ("MatMul" | "MatMulInteger", 1) | ("QLinearMatMul", 3) => {
                     rank()?.checked_sub(1).filter(|&axis| axis > 0)
                 }
-                ("DequantizeLinear", 0) => self.weight_axis(node.output_name(0)?),
+                ("DequantizeLinear" | "Identity", 0) => self.weight_axis(node.output_name(0)?),
+                ("Transpose", 0) => {
+                    let turned = self.weight_axis(node.output_name(0)?)?;
+                    let order = node.ints("perm");
+                    match order.get(turned) {
+                        Some(&axis) => usize::try_from(axis).ok(),
+                        // Without an order the axes are turned round.
+                        None => rank()?.checked_sub(turned + 1),
+                    }
+                }
                 _ => None,
             }
         });

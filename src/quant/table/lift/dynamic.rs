@@ -161,7 +161,8 @@ impl Lift<'_> {
         let (tensor, copied) = match alone {
             true => (source, None),
             false => {
-                let copy = self.names.fresh(&format!("{value}_copy"));
+                // The file's own name of what is rounded: the integers are gone from the float graph.
+                let copy = stored.to_owned();
                 self.nodes.push(identity(&source, &copy));
                 (copy, Some(source))
             }

@@ -90,8 +90,8 @@ impl Lift<'_> {
         let mut inputs = Vec::new();
         for (at, grid) in &parts.operands {
             let stored = name(*at).unwrap_or_default();
-            inputs.push(match self.reals.get(stored) {
-                Some(real) => real.clone(),
+            inputs.push(match self.real_of(stored) {
+                Some(real) => real,
                 None => self.stored_constant(stored, grid, None, [name(at + 1), name(at + 2)])?,
             });
         }

@@ -19,6 +19,9 @@ pub(super) enum Part {
     Dequantize,
     /// A `DequantizeLinear` of a constant.
     DequantizeConstant(Grid),
+    /// A `DequantizeLinear` of integers that a node left as written makes, or that come from outside: it stays, and its
+    /// value is the integers' reals. With the reason where that is to be said of it.
+    DequantizeForeign(Option<&'static str>),
     /// An operator that moves integers and gives the same on reals.
     Transparent,
     /// A QLinear operator.
@@ -49,6 +52,9 @@ pub(super) struct Plan {
     pub grids: HashMap<String, Grid>,
     /// Names of scale and zero point of these values.
     pub scales: HashMap<String, (String, Option<String>)>,
+    /// Of the values in `grids` those that nodes left as written make, or that come from outside. Where a lifted node
+    /// reads one, a `DequantizeLinear` of it stands in the float graph.
+    pub foreign: HashSet<String>,
     /// Integer values of lifted nodes that nodes left as written read, or the outside.
     pub needed: HashSet<String>,
     /// Values that are seen from outside the main graph's nodes: graph outputs, and what subgraphs capture.
@@ -139,6 +145,7 @@ impl Plan {
             parts: HashMap::new(),
             grids: HashMap::new(),
             scales: HashMap::new(),
+            foreign: HashSet::new(),
             needed: HashSet::new(),
             external,
             outside: HashMap::new(),
@@ -180,7 +187,13 @@ impl Plan {
         }
         let signature = Signature::of(node);
         if signature.result.is_some() && signature.quantized {
-            return self.operator(reader, node, &signature).map(Some);
+            return self.operator(reader, node, &signature).map(Some).inspect_err(|_| {
+                // What reads its result can be lifted all the same.
+                if let (Some(stored), Ok(grid)) = (node.output_name(0), result_grid(reader, node, &signature)) {
+                    let (scale, zero_point) = signature.result.unwrap_or_default();
+                    self.know_foreign(stored, &grid, [node.input_name(scale), node.input_name(zero_point)]);
+                }
+            });
         }
         let stored = node.input_name(0).and_then(|stored| self.grids.get(stored)).cloned();
         if let Some(grid) = stored
@@ -196,8 +209,12 @@ impl Plan {
             }
             return Ok(Some(Part::Transparent));
         }
+        let reads = |input: &String| self.grids.contains_key(input) && !self.foreign.contains(input);
         match is_quantizing(node) {
             true => Err("it is none of the operators that can be written as a float operator and rows".to_owned()),
+            false if node.input.iter().any(reads) && !matches!(node.op_type(), "Shape" | "Size") => {
+                Err("it computes with the integers themselves".to_owned())
+            }
             false => Ok(None),
         }
     }
@@ -230,6 +247,9 @@ impl Plan {
             if *made != grid {
                 return Err("its scale or zero point is not the one its integers were made with".to_owned());
             }
+            if self.foreign.contains(stored) {
+                return Ok(Part::DequantizeForeign(None));
+            }
             if let Some(outside) = node.output_name(0).filter(|output| self.external.contains(*output)) {
                 self.outside.entry(stored.to_owned()).or_insert_with(|| outside.to_owned());
             }
@@ -240,6 +260,10 @@ impl Plan {
         match reader.document.is_constant(stored) {
             true if seen_outside => Err("a constant that is a graph output keeps its own node".to_owned()),
             true => Ok(Part::DequantizeConstant(grid)),
+            false if grid.params.granularity == Granularity::PerTensor => {
+                self.know_foreign(stored, &grid, [node.input_name(1), node.input_name(2)]);
+                Ok(Part::DequantizeForeign(Some("its integers are made by no quantizing node")))
+            }
             false => Err("its integers are made by no quantizing node".to_owned()),
         }
     }
@@ -248,6 +272,7 @@ impl Plan {
     fn operator(&mut self, reader: &Reader<'_>, node: &NodeProto, signature: &Signature) -> Result<Part, String> {
         super::operator::check(reader, node, signature)?;
         let mut operands = Vec::new();
+        let mut foreign = Vec::new();
         for operand in signature.operands.iter().filter(|operand| operand.scale.is_some()) {
             let stored = node.input_name(operand.position).ok_or("an operand is missing")?;
             let name = |at: Option<usize>| at.and_then(|at| node.input_name(at));
@@ -266,7 +291,10 @@ impl Plan {
                     return Err(format!("'{stored}' is read with another scale or zero point than it was made with"));
                 }
                 None if !reader.document.is_constant(stored) => {
-                    return Err(format!("'{stored}' is made by no quantizing node that is in the table"));
+                    if grid.params.granularity != Granularity::PerTensor {
+                        return Err(format!("'{stored}' is made by no quantizing node and has several scales"));
+                    }
+                    foreign.push((stored, grid.clone(), [name(operand.scale), name(operand.zero_point)]));
                 }
                 _ => {}
             }
@@ -274,9 +302,9 @@ impl Plan {
         }
         let (scale, zero_point) = signature.result.ok_or("it gives no integers")?;
         let stored = node.output_name(0).ok_or("its output is missing")?;
-        let how = ScaleUse { axis: -1, block_size: 0, default_dtype: DType::Uint8 };
-        let result = reader.grid(&[Some(stored)], node.input_name(scale), node.input_name(zero_point), &how)?;
+        let result = result_grid(reader, node, signature)?;
         let bias = super::operator::bias(reader, node, signature, &operands)?;
+        foreign.into_iter().for_each(|(stored, grid, names)| self.know_foreign(stored, &grid, names));
         self.know(stored, &result, node.input_name(scale), node.input_name(zero_point));
         let result = (result, scale, zero_point);
         Ok(Part::Operator(OperatorParts { op: signature.op.clone(), operands, bias, result }))
@@ -286,6 +314,15 @@ impl Plan {
         self.grids.insert(stored.to_owned(), grid.clone());
         if let Some(scale) = scale {
             self.scales.insert(stored.to_owned(), (scale.to_owned(), zero_point.map(str::to_owned)));
+        }
+    }
+
+    /// Integers that a node left as written makes, or that come from outside, and the scale they are read with. The
+    /// first reader decides.
+    fn know_foreign(&mut self, stored: &str, grid: &Grid, [scale, zero_point]: [Option<&str>; 2]) {
+        if grid.params.granularity == Granularity::PerTensor && !self.grids.contains_key(stored) {
+            self.know(stored, grid, scale, zero_point);
+            self.foreign.insert(stored.to_owned());
         }
     }
 
@@ -312,7 +349,7 @@ impl Plan {
 
     /// Integer values of lifted nodes that are read as integers by others.
     fn find_needed(&mut self, document: &Document) {
-        for stored in self.grids.keys() {
+        for stored in self.grids.keys().filter(|stored| !self.foreign.contains(*stored)) {
             let left = document.index().consumers(stored).iter().any(|slot| !self.parts.contains_key(&slot.node));
             if left || self.external.contains(stored) {
                 self.needed.insert(stored.clone());
@@ -328,8 +365,10 @@ impl Plan {
         };
         for &position in document.index().order() {
             let Some(node) = document.node(position) else { continue };
-            if let Some(reason) = reasons.get(&position).filter(|_| !self.parts.contains_key(&position)) {
-                add(node, reason);
+            match self.parts.get(&position) {
+                Some(Part::DequantizeForeign(Some(reason))) => add(node, reason),
+                Some(_) => {}
+                None => reasons.get(&position).into_iter().for_each(|reason| add(node, reason)),
             }
             let mut graphs: Vec<_> = subgraphs(node).collect();
             while let Some(graph) = graphs.pop() {
@@ -344,4 +383,11 @@ impl Plan {
         let functions = document.proto().functions.iter().flat_map(|function| &function.node);
         functions.filter(|node| is_quantizing(node)).for_each(|node| add(node, "it stands in a function"));
     }
+}
+
+/// The grid of a QLinear operator's result.
+fn result_grid(reader: &Reader<'_>, node: &NodeProto, signature: &Signature) -> Result<Grid, String> {
+    let (scale, zero_point) = signature.result.ok_or("it gives no integers")?;
+    let how = ScaleUse { axis: -1, block_size: 0, default_dtype: DType::Uint8 };
+    reader.grid(&[node.output_name(0)], node.input_name(scale), node.input_name(zero_point), &how)
 }

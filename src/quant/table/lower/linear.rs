@@ -91,6 +91,7 @@ impl Lower<'_> {
         let constant = row.constant.is_some() && !self.stays_float(row);
         let is_made = self.own_names.contains(&row.tensor);
         let own = row.names.dequantized == row.tensor || (row.names.dequantized.is_empty() && self.takes_own_name(row));
+        let own = own && integers.name != row.tensor;
         let output = match (outside || constant || !is_made) && own || outside {
             true => row.tensor.clone(),
             false => {
@@ -114,8 +115,13 @@ impl Lower<'_> {
 
     /// Writes the `DequantizeLinear` of integers that were moved, under the float graph's own name.
     pub fn dequantize_moved(&mut self, value: &str, integers: &Integers) {
-        let Some(row) = self.rows.get(integers.row.as_str()).copied() else { return };
-        let node = self.linear(row, "DequantizeLinear", None, &format!("{value}_DequantizeLinear"));
+        let name = format!("{value}_DequantizeLinear");
+        let node =
+            match (self.rows.get(integers.row.as_str()).copied(), self.foreign.get(integers.row.as_str()).copied()) {
+                (Some(row), _) => self.linear(row, "DequantizeLinear", None, &name),
+                (None, Some(foreign)) => NodeProto { name: Some(name), ..foreign.clone() },
+                (None, None) => return,
+            };
         let input = [Some(integers.name.clone()), Some(integers.scale.clone()), integers.zero_point.clone()];
         let input = input.into_iter().flatten().collect();
         self.nodes.push(NodeProto { input, output: vec![value.to_owned()], ..node });

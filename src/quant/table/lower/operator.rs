@@ -58,12 +58,11 @@ impl Lower<'_> {
         let (scale, zero_point) = self.named_scale(result)?;
         let mut input = if op == "QLinearConcat" { vec![scale.clone(), zero_point.clone()] } else { Vec::new() };
         for operand in &operands {
-            let row = self.rows.get(operand.row.as_str()).copied();
-            let (scale, zero_point) = match row {
-                Some(row) => self.named_scale(row)?,
-                None => (operand.scale.clone(), operand.zero_point.clone().unwrap_or_default()),
+            let zero_point = match &operand.zero_point {
+                Some(zero_point) => zero_point.clone(),
+                None => self.zeros(&operand.row, &operand.grid)?,
             };
-            input.extend([operand.name.clone(), scale, zero_point]);
+            input.extend([operand.name.clone(), operand.scale.clone(), zero_point]);
         }
         if op == "QGemm" {
             input.push(bias.clone().unwrap_or_default());
@@ -118,14 +117,17 @@ impl Lower<'_> {
         let (scale, zero_point) = self.scale_of(row)?;
         match zero_point {
             Some(zero_point) => Ok((scale, zero_point)),
-            None => {
-                let zeros = vec![0; row.grid.params.scale.len()];
-                let shape: Vec<usize> = if zeros.len() == 1 { Vec::new() } else { vec![zeros.len()] };
-                let content = crate::quant::table::codes::integers(row.grid.params.dtype, &shape, &zeros);
-                let content = content.map_err(|error| TableError::tensor(&row.tensor, error))?;
-                Ok((scale, self.tensor("", &format!("{}_zero_point", row.tensor), &content, None)))
-            }
+            None => Ok((scale, self.zeros(&row.tensor, &row.grid)?)),
         }
+    }
+
+    /// The zero points of a grid whose file has left them out, for an operator that needs them.
+    fn zeros(&mut self, tensor: &str, grid: &Grid) -> Result<String, TableError> {
+        let zeros = vec![0; grid.params.scale.len()];
+        let shape: Vec<usize> = if zeros.len() == 1 { Vec::new() } else { vec![zeros.len()] };
+        let content = crate::quant::table::codes::integers(grid.params.dtype, &shape, &zeros);
+        let content = content.map_err(|error| TableError::tensor(tensor, error))?;
+        Ok(self.tensor("", &format!("{tensor}_zero_point"), &content, None))
     }
 
     /// The integers of every operand; `None` where one has none, or types that the kernels do not take together.
@@ -185,9 +187,8 @@ impl Lower<'_> {
     /// The stored integers of a bias whose scale is the product of the operands' scales.
     fn bias(&mut self, value: &str, operands: &[Integers]) -> Result<Option<String>, TableError> {
         let Some(row) = self.rows.get(value).copied().filter(|row| row.enabled) else { return Ok(None) };
-        let rows: Vec<&Row> = operands.iter().filter_map(|it| self.rows.get(it.row.as_str()).copied()).collect();
-        let [input, weight] = rows.as_slice() else { return Ok(None) };
-        if !crate::quant::table::bias::follows(row, input, weight) {
+        let [input, weight] = operands else { return Ok(None) };
+        if !crate::quant::table::bias::follows(row, &input.grid, &weight.grid) {
             return Ok(None);
         }
         Ok(self.available(value)?.map(|integers| integers.name))
@@ -203,6 +204,7 @@ impl Lower<'_> {
         if !moves_integers(node)
             || self.left_float(node)
             || old_pool
+            || node.op_type() == "GlobalMaxPool" // ONNX has it for floats only.
             || !is_8_bit(&integers.grid)
             || integers.grid.params.granularity != Granularity::PerTensor
             || row.is_some_and(|row| row.constant.is_some())
@@ -236,7 +238,11 @@ impl Lower<'_> {
         }
         for (position, output) in copy.output.iter_mut().enumerate().filter(|(_, output)| !output.is_empty()) {
             let file = written.and_then(|written| written.output_name(position)).unwrap_or_default();
-            let name = self.name(file, &format!("{output}{}quantized", if split { "" } else { "_" }));
+            // Integers that nodes left as written read have their name in the float graph.
+            let name = match self.table.written.moved.get(file).is_some_and(|grid| *grid == integers.grid) {
+                true if self.moved.insert(file.to_owned()) => file.to_owned(),
+                _ => self.name(file, &format!("{output}{}quantized", if split { "" } else { "_" })),
+            };
             self.dtypes.insert(name.clone(), integers.grid.params.dtype);
             let value = std::mem::replace(output, name.clone());
             let moved = Integers { name, ..integers.clone() };

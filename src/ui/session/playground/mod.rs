@@ -330,6 +330,7 @@ mod tests {
             absorbed: None,
             channels: None,
             derived: false,
+            float_is_original: None,
             dirty: false,
             reach: vec![(-12.8, 12.7)],
         }
@@ -349,6 +350,7 @@ mod tests {
             as_written: Vec::new(),
             float_model: None,
             float_words: String::new(),
+            notes: Vec::new(),
             history: History::default(),
         }
     }

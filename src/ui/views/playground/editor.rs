@@ -55,6 +55,8 @@ fn RowEditor(
     });
     let derived = Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| row.derived)));
     let dynamic = Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| row.mode == RowMode::Dynamic)));
+    let dequantized =
+        Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| row.float_is_original == Some(false))));
     let dirty = Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| row.dirty)));
     let enabled = Memo::new(move |_| row.with(|row| row.as_ref().is_some_and(|row| row.enabled)));
     let per_channel = Memo::new(move |_| {
@@ -95,6 +97,9 @@ fn RowEditor(
         <p class="hint">{move || facts().map(|(_, facts)| facts)}</p>
         <Show when=move || derived.get()>
             <p class="hint">"A bias takes its scale from its input's and its weight's: edit those, and it follows."</p>
+        </Show>
+        <Show when=move || dequantized.get()>
+            <p class="hint">"Its float values are the integers dequantized: those behind them are not known."</p>
         </Show>
         <Show when=move || dynamic.get()>
             <p class="hint">"Scale and zero point are computed from the values in every run."</p>

@@ -173,6 +173,7 @@ mod tests {
             absorbed: None,
             channels: None,
             derived: false,
+            float_is_original: None,
             dirty: false,
             reach: vec![(-12.8, 12.7)],
         }

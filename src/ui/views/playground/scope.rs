@@ -63,6 +63,24 @@ pub fn ScopeBar() -> impl IntoView {
                 </select>
             </label>
             <span class="hint grow">{move || session.playground.table.with(|table| table.as_ref().and_then(|table| table.float_model.is_none().then(|| table.float_words.clone())))}</span>
+            <Notes />
         </div>
+    }
+}
+
+/// Constants whose floats are not the open float model's.
+#[component]
+fn Notes() -> impl IntoView {
+    let session = use_session();
+    let notes = Memo::new(move |_| {
+        session.playground.table.with(|table| table.as_ref().map(|table| table.notes.clone()).unwrap_or_default())
+    });
+    view! {
+        <Show when=move || notes.with(|notes| !notes.is_empty())>
+            <details class="hint">
+                <summary>{move || format!("{} constants without the float model's values", notes.with(Vec::len))}</summary>
+                <ul class="plain">{move || notes.get().into_iter().take(200).map(|note| view! { <li>{note}</li> }).collect_view()}</ul>
+            </details>
+        </Show>
     }
 }

@@ -5,7 +5,7 @@ use super::super::{Failure, Service};
 use crate::analysis::LAYER_TOLERANCE;
 use crate::export::pytorch::quantized_notes;
 use crate::export::{RecordedModel, Recorder, recorder};
-use crate::import::{ConvertOptions, Kind, OLDEST_KERAS_OPSET};
+use crate::import::{ConvertOptions, Kind, OLDEST_KERAS_OPSET, member_name};
 use crate::onnx::{Dim, NEWEST_OPSET, NodeExt};
 use crate::tensor::DType;
 use crate::worker::protocol::{ConversionCard, ModelId};
@@ -79,7 +79,7 @@ fn recorded(model: &OpenModel) -> RecordedModel<'_> {
     let is_image = |input: &(String, DType, Vec<Option<usize>>)| input.2.len() == 4;
     let inputs: Vec<_> = inputs.collect();
     let pixels = model.summary.preprocess.is_some() && inputs.first().is_some_and(is_image);
-    let file = model.summary.file.split(" (").next().unwrap_or_default();
+    let file = member_name(&model.summary.file);
     let ranges = model.document.inputs().map(|input| quantizer_range(model, input.name())).collect();
     RecordedModel { file, inputs, ranges, pixels, most_index: most_index(model) }
 }

@@ -8,9 +8,11 @@ use super::session::{Session, table_problem};
 use crate::export::{Compression, Table, npz};
 use crate::onnx::Document;
 use crate::problem::Problem;
-use crate::quant::table::{TableFormat, lower, python_snippet, tensor_quant_overrides};
+use crate::quant::quantizer::repetition;
+use crate::quant::table::{Lowered, RowNames, TableFormat, lower, lower_named, python_snippet, tensor_quant_overrides};
 use crate::tensor::Tensor;
 use crate::worker::protocol::{BeforeAfter, EditsFormat, Reply, TensorQuery, TextFormat, Version};
+use std::collections::HashMap;
 
 impl Service {
     /// The edited model as an ONNX file: written, read again, run, and compared bit for bit with what the page shows. A
@@ -96,9 +98,10 @@ impl Service {
     ) -> Result<(Vec<u8>, LoweredRun), Failure> {
         session.runs(self, model)?;
         let file = &model.summary.file;
-        let written = lower(&session.lifted, &session.edited, format);
-        let bytes = written.map_err(|error| table_problem(file, &error))?.encode();
-        let run = verify(session, &bytes).map_err(|difference| match difference {
+        let written = lower_named(&session.lifted, &session.edited, format);
+        let Lowered { document, names } = written.map_err(|error| table_problem(file, &error))?;
+        let bytes = document.encode();
+        let run = verify(session, &bytes, &names).map_err(|difference| match difference {
             Difference::Failed(error) => error.problem(file),
             Difference::Value(value) => Problem {
                 file: file.clone(),
@@ -129,16 +132,23 @@ impl Service {
     pub(super) fn export_edits(&self, session: &mut Session, model: &OpenModel, format: EditsFormat) -> Answered {
         let name = &model.summary.name;
         let float = session.float_model.and_then(|id| self.models.iter().find(|open| open.id == id));
+        let how = || {
+            // Without a float model its nodes and tensors are those of the lifted graph.
+            let document = float.map_or(&session.lifted, |float| &float.document);
+            let tensors = session.float_tensors(document);
+            repetition(document, &session.edited, tensors)
+                .map_err(|error| Failure::from(error.problem(&model.summary.file)))
+        };
         let float_file = float.map_or("float.onnx", |float| float.summary.file.as_str());
         let (text, name, media_type) = match format {
             EditsFormat::Json => (session.edit_list(model), format!("{name}-edits.json"), "application/json"),
             EditsFormat::Overrides => {
-                let text = serde_json::to_string_pretty(&tensor_quant_overrides(&session.edited));
+                let text = serde_json::to_string_pretty(&tensor_quant_overrides(&session.edited, &how()?));
                 let text = text.map_err(|error| Failure::from(super::super::internal_problem(&error.to_string())))?;
                 (text, format!("{name}-overrides.json"), "application/json")
             }
             EditsFormat::Python => {
-                let text = python_snippet(&session.edited, float_file, &format!("{name}-again.onnx"));
+                let text = python_snippet(&session.edited, &how()?, float_file, &format!("{name}-again.onnx"));
                 (text, format!("{name}-quantize.py"), "text/x-python")
             }
         };
@@ -157,11 +167,11 @@ enum Difference {
 }
 
 /// Reads a file, runs it on the page's input, and compares every row and every output.
-fn verify(session: &Session, bytes: &[u8]) -> Result<LoweredRun, Difference> {
+fn verify(session: &Session, bytes: &[u8], names: &HashMap<String, RowNames>) -> Result<LoweredRun, Difference> {
     let runs = session.runs.as_ref().ok_or(Difference::NoRun)?;
     let document = Document::decode(bytes.to_vec().into());
     let document = document.map_err(|error| Difference::Failed(LoweredError::Document(error)))?;
-    let run = LoweredRun::of(&document, &session.edited, runs.order.semantics, &runs.inputs);
+    let run = LoweredRun::of(&document, names, &session.edited, runs.order.semantics, &runs.inputs);
     let run = run.map_err(Difference::Failed)?;
     let rows = session.edited.rows.iter().filter(|row| row.enabled).map(|row| &row.tensor);
     let outputs = run.plan().outputs();

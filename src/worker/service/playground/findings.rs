@@ -9,7 +9,8 @@ use super::residuals::{joins, only_moves, row_behind};
 use super::runs::{Runs, before_rounding, engine_fault};
 use super::session::Session;
 use crate::analysis::{
-    ClippingSums, ErrorSums, Fault, Measured, Quality, QualitySums, mismatched_branches, quantized_twice, row_faults,
+    ClippingSums, ErrorSums, Fault, Measured, Quality, QualitySums, mismatched_branches, quantized_twice,
+    quantized_two_ways, row_faults,
 };
 use crate::onnx::NodeExt;
 use crate::problem::Problem;
@@ -24,7 +25,8 @@ const KEPT_VALUES: usize = 20_000;
 /// What was measured on a row.
 #[derive(Clone, Default)]
 struct RowMeasure {
-    span: Option<(f32, f32)>,
+    /// For each scale of the row.
+    spans: Vec<(f32, f32)>,
     clipping: ClippingSums,
     local: ErrorSums,
     values: Vec<f32>,
@@ -33,9 +35,12 @@ struct RowMeasure {
 impl RowMeasure {
     fn add(&mut self, before: &[f32], after: &[f32], (channels, reach): (Channels, Vec<(f32, f32)>), images: usize) {
         // A range has to hold 0.
-        let (low, high) = self.span.unwrap_or((0.0, 0.0));
-        let finite = before.iter().filter(|value| value.is_finite());
-        self.span = Some(finite.fold((low, high), |(low, high), &value| (low.min(value), high.max(value))));
+        self.spans.resize(reach.len(), (0.0, 0.0));
+        for (index, &value) in before.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+            if let Some((low, high)) = self.spans.get_mut(channels.of(index)) {
+                (*low, *high) = (low.min(value), high.max(value));
+            }
+        }
         self.clipping.add(before, after, channels, &reach);
         // Both are of one value, so their lengths agree.
         let _ = self.local.add(before, after);
@@ -228,15 +233,12 @@ fn faults(session: &Session, measures: &HashMap<String, RowMeasure>) -> Vec<Faul
     for row in &session.edited.rows {
         let measured = match (&row.constant, measures.get(&row.tensor)) {
             (Some(_), _) => constant_measure(row),
-            (None, Some(measure)) => Measured {
-                row,
-                span: measure.span,
-                clipping: measure.clipping.shares(),
-                local_sqnr_db: measure.local.metrics().sqnr_db,
-            },
+            (None, Some(measure)) => (measure.clone(), measure.local.metrics().sqnr_db),
             (None, None) => continue,
         };
-        faults.extend(row_faults(&measured));
+        let (RowMeasure { spans, clipping, .. }, local_sqnr_db) = &measured;
+        let (clipping, local_sqnr_db) = (clipping.shares(), *local_sqnr_db);
+        faults.extend(row_faults(&Measured { row, spans, clipping, local_sqnr_db }));
     }
     share_ranges(session, &mut faults);
     for join in joins(&session.lifted, &session.edited) {
@@ -252,6 +254,21 @@ fn faults(session: &Session, measures: &HashMap<String, RowMeasure>) -> Vec<Faul
         let maker = session.lifted.producer_node(&row.tensor).filter(|node| only_moves(node.op_type()));
         let before = maker.and_then(|node| row_behind(&session.lifted, &session.edited, node.input_name(0)?));
         faults.extend(before.and_then(|before| quantized_twice(before, row)));
+    }
+    faults.extend(rounded_two_ways(session));
+    faults
+}
+
+/// Values that are rounded in more ways than one, each for readers of its own.
+fn rounded_two_ways(session: &Session) -> Vec<Fault> {
+    let table = &session.edited;
+    let copies = || table.rows.iter().filter(|row| row.enabled && row.constant.is_none());
+    let mut faults = Vec::new();
+    for (at, row) in copies().enumerate() {
+        // A copy of what a row rounds is that row's value rounded twice.
+        let Some(source) = row.source.as_ref().filter(|source| table.row(source).is_none()) else { continue };
+        let before = copies().take(at).find(|other| other.source.as_ref() == Some(source));
+        faults.extend(before.and_then(|before| quantized_two_ways(source, before, row)));
     }
     faults
 }
@@ -292,13 +309,12 @@ fn followers(session: &Session, tensor: &str) -> Vec<String> {
     found
 }
 
-fn constant_measure(row: &Row) -> Measured<'_> {
+fn constant_measure(row: &Row) -> (RowMeasure, Option<f64>) {
     let floats = row.constant.as_ref().and_then(|constant| constant.float.to_f32().ok());
     let seen = row.seen_constant().and_then(Result::ok).and_then(|seen| seen.to_f32().ok());
     let mut measure = RowMeasure::default();
     if let (Some(floats), Some(seen), Some(constant)) = (floats, seen, &row.constant) {
         measure.add(&floats, &seen, spread(row, constant.float.shape()), 1);
     }
-    let local_sqnr_db = constant_errors(row).0.sqnr_db;
-    Measured { row, span: measure.span, clipping: measure.clipping.shares(), local_sqnr_db }
+    (measure, constant_errors(row).0.sqnr_db)
 }

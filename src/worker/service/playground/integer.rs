@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use crate::quant::Granularity;
 use crate::quant::QuantParams;
 use crate::quant::dequantize_tensor;
-use crate::quant::table::{QuantTable, Row, RowMode, RowNames, TableError, lift, lower};
+use crate::quant::table::{Lowered, QuantTable, Row, RowMode, RowNames, TableError, lower_named};
 use crate::tensor::Tensor;
 use crate::worker::protocol::Version;
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ pub struct IntegerRuns {
 /// A table written as a file, and the run of that file.
 pub struct LoweredRun {
     plan: Plan,
-    /// The rows that are on, and constants, with the names under which the file has their integers.
+    /// The rows with the names under which the file has them.
     rows: HashMap<String, Row>,
 }
 
@@ -49,34 +49,21 @@ impl LoweredError {
 }
 
 impl LoweredRun {
-    /// Runs a file that a table was written to.
+    /// Runs a file that a table was written to; `names` says where the file has its rows.
     pub fn of(
         document: &Document,
+        names: &HashMap<String, RowNames>,
         table: &QuantTable,
         semantics: Semantics,
         inputs: &[(String, Tensor)],
     ) -> Result<LoweredRun, LoweredError> {
         let mut plan = Plan::compile(document, semantics, &PlanOptions::default()).map_err(LoweredError::Engine)?;
         plan.run(inputs).map_err(LoweredError::Engine)?;
-        // A row keeps the names of the file it comes from; one that no file had gets names when it is written.
-        let again = lift(document, None).map_err(LoweredError::Table)?.table;
-        let mut rows = HashMap::new();
-        for row in &table.rows {
-            let known = row.constant.is_some() || plan.value(&row.names.quantized).is_some();
-            let moved = format!("{}_quantized", row.tensor);
-            let names = if known {
-                Some(row.names.clone())
-            } else if let Some(again) = again.row(&row.tensor) {
-                Some(again.names.clone())
-            } else {
-                // An operator that moves integers (Reshape, MaxPool) gives its result no pair of its own.
-                plan.value(&moved).is_some().then(|| RowNames { quantized: moved, ..row.names.clone() })
-            };
-            if let Some(names) = names.filter(|_| row.enabled || row.constant.is_some()) {
-                rows.insert(row.tensor.clone(), Row { names, ..row.clone() });
-            }
-        }
-        Ok(LoweredRun { plan, rows })
+        let named = |row: &Row| {
+            let names = names.get(&row.tensor).cloned().unwrap_or_default();
+            (row.tensor.clone(), Row { names, ..row.clone() })
+        };
+        Ok(LoweredRun { plan, rows: table.rows.iter().map(named).collect() })
     }
 
     /// What the readers of a value see in the file's run: a row's integers, dequantized.
@@ -84,6 +71,9 @@ impl LoweredRun {
         let Some(row) = self.rows.get(value) else { return self.plan.reals(value) };
         if let Some(seen) = row.seen_constant() {
             return seen.ok()?.to_f32().ok().map(Cow::Owned);
+        }
+        if !row.enabled {
+            return self.plan.reals(if row.names.dequantized.is_empty() { value } else { &row.names.dequantized });
         }
         let stored = self.plan.value(&row.names.quantized)?;
         let params = match row.mode {
@@ -118,8 +108,8 @@ fn lowered(
     semantics: Semantics,
     inputs: &[(String, Tensor)],
 ) -> Result<LoweredRun, LoweredError> {
-    let document = lower(lifted, table, table.format).map_err(LoweredError::Table)?;
-    LoweredRun::of(&document, table, semantics, inputs)
+    let Lowered { document, names } = lower_named(lifted, table, table.format).map_err(LoweredError::Table)?;
+    LoweredRun::of(&document, &names, table, semantics, inputs)
 }
 
 impl IntegerRuns {

@@ -24,9 +24,27 @@ pub struct Join {
     pub branches: Vec<(String, Row)>,
 }
 
-/// Nodes that hand values on as they are.
+/// Nodes that hand values on as they are, or some of them: what is rounded stays rounded.
 pub fn only_moves(op_type: &str) -> bool {
-    matches!(op_type, "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Dropout")
+    matches!(
+        op_type,
+        "Identity"
+            | "Reshape"
+            | "Flatten"
+            | "Squeeze"
+            | "Unsqueeze"
+            | "Transpose"
+            | "Dropout"
+            | "MaxPool"
+            | "GlobalMaxPool"
+            | "Slice"
+            | "Split"
+            | "Gather"
+            | "GatherElements"
+            | "GatherND"
+            | "Expand"
+            | "Tile"
+    )
 }
 
 /// The per-tensor row that has rounded a value, directly or before nodes that only move it.

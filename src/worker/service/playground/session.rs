@@ -19,6 +19,8 @@ pub struct Session {
     pub float_model: Option<ModelId>,
     /// For values of the lifted graph the float model's value of the same meaning.
     pub float_names: HashMap<String, String>,
+    /// The float model's name of a constant, by the name that the quantized file stores it under.
+    float_constants: HashMap<String, String>,
     /// The lifted graph.
     pub lifted: Document,
     pub facts: Facts,
@@ -27,6 +29,8 @@ pub struct Session {
     /// As it is edited.
     pub edited: QuantTable,
     pub as_written: Vec<AsWritten>,
+    /// Constants for which the float model's values are not used, with the reason.
+    pub notes: Vec<String>,
     pub timeline: Timeline,
     /// The workspace's list position of each value's layer, at `revision`.
     pub layers: HashMap<String, usize>,
@@ -69,7 +73,7 @@ impl Session {
 
     fn with(service: &Service, model: &OpenModel, float: Option<&FloatModel>) -> Result<Session, Failure> {
         let lifted = lift(&model.document, float.map(|float| &float.variant));
-        let Lifted { float: lifted, table, as_written, .. } =
+        let Lifted { float: lifted, table, as_written, notes } =
             lifted.map_err(|error| table_problem(&model.summary.file, &error))?;
         let opened = float.and_then(|float| service.models.iter().find(|open| open.id == float.id));
         let float_names = match (float, opened) {
@@ -80,6 +84,7 @@ impl Session {
             model: model.id,
             float_model: float.map(|float| float.id),
             float_names,
+            float_constants: float.map(|float| float.variant.constant_names.clone()).unwrap_or_default(),
             facts: Facts::of(&lifted),
             logits: logits(&lifted),
             layers: layers(service, model, &lifted, &table),
@@ -90,6 +95,7 @@ impl Session {
                 .into_iter()
                 .map(|written| AsWritten { node: written.node, op: written.op, reason: written.reason })
                 .collect(),
+            notes,
             timeline: Timeline::default(),
             runs: None,
             fixes: HashMap::new(),
@@ -116,6 +122,30 @@ impl Session {
         self.layers = layers(service, model, &self.lifted, &self.original);
         self.revision = service.revision;
         Ok(())
+    }
+
+    /// The tensor of a float model behind each row, by [`Row::tensor`]: the constant of the same role, or else the value
+    /// of the same name, or else the one of the same meaning.
+    pub fn float_tensors(&self, float: &Document) -> HashMap<String, String> {
+        let there = |name: &&str| {
+            let index = float.index();
+            let input = || float.inputs().any(|input| input.name() == *name);
+            index.producer(name).is_some() || index.initializer(name).is_some() || input()
+        };
+        let tensor = |row: &Row| {
+            let stored = row.names.quantized.as_str();
+            let constant = self.float_constants.get(stored).filter(|_| row.constant.is_some()).map(String::as_str);
+            let stripped = stored.strip_suffix("_quantized").filter(|_| row.constant.is_some());
+            let known = [
+                constant,
+                row.source.as_deref(),
+                Some(row.tensor.as_str()),
+                stripped,
+                self.float_names.get(&row.tensor).map(String::as_str),
+            ];
+            known.into_iter().flatten().find(there).map(str::to_owned)
+        };
+        self.original.rows.iter().filter_map(|row| Some((row.tensor.clone(), tensor(row)?))).collect()
     }
 
     /// Takes edits and history of a session of the same model over into one that nothing was edited in; `false` where

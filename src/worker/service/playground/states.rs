@@ -21,6 +21,7 @@ impl Session {
             as_written: self.as_written.clone(),
             float_model: self.float_model,
             float_words,
+            notes: self.notes.clone(),
             history: self.history(service),
         }
     }
@@ -40,6 +41,7 @@ impl Session {
             absorbed: row.absorbed,
             channels,
             derived: row.bias_of.is_some(),
+            float_is_original: row.constant.as_ref().map(|constant| constant.float_is_original),
             dirty: self.is_dirty(row),
             reach: if row.mode == RowMode::Dynamic { Vec::new() } else { row.grid.reach() },
             shape,
