@@ -60,16 +60,21 @@ fn the_checker_and_onnxruntime_take_what_every_file_becomes() {
 }
 
 /// Answers of the frameworks beside the fixtures that are float models: onnxruntime must give them at every operator set.
-fn answers(path: &Path) -> Option<Vec<u8>> {
+fn answers(path: &Path, opset: i64) -> Option<Vec<u8>> {
     let quantized = ["quant_", "int8", "int16", "dynamic", "i8"];
     let name = path.file_name()?.to_string_lossy().into_owned();
+    // onnxruntime counts what ceil_mode lets an average reach behind the input, up to this operator set.
+    if name.starts_with("ceil_pools") && opset < 19 {
+        return None;
+    }
     if quantized.iter().any(|word| name.contains(word)) {
         return None;
     }
     std::fs::read(path.with_extension("npz")).ok()
 }
 
-/// Operator sets at which operators changed their form: axes as attributes, as inputs, and the newest.
+/// Operator sets at which operators changed their form: axes as attributes, as inputs, the last that onnxruntime runs, and
+/// the newest, which may be the checker's alone.
 #[test]
 fn every_operator_set_pleases_the_checker_and_onnxruntime() {
     let Some(python) = python() else { return };
@@ -84,7 +89,7 @@ fn every_operator_set_pleases_the_checker_and_onnxruntime() {
             if !matches!(found, Kind::TorchZip | Kind::Tflite) || NO_NETWORK.contains(&name.as_str()) {
                 continue;
             }
-            for opset in [13, 18, NEWEST_OPSET] {
+            for opset in [13, 18, 23, NEWEST_OPSET] {
                 let options = ConvertOptions { opset: Some(opset), fold_batch_norm: false };
                 // Files that are refused are those of other tests.
                 let Ok(conversion) = convert(found, &content, &name, &options, &Limits::default()) else { continue };
@@ -95,7 +100,7 @@ fn every_operator_set_pleases_the_checker_and_onnxruntime() {
                 let stem = format!("{kind}_{}_{opset}", path.file_stem().unwrap().to_string_lossy());
                 std::fs::write(folder.join(format!("{stem}.onnx")), document.encode()).unwrap();
                 written += 1;
-                if let Some(answers) = answers(&path) {
+                if let Some(answers) = answers(&path, opset) {
                     std::fs::write(folder.join(format!("{stem}.npz")), answers).unwrap();
                     compared += 1;
                 }

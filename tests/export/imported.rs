@@ -14,8 +14,9 @@ const QUANTIZED: f64 = 0.1;
 /// How many of them must be within 1 % all the same.
 const QUANTIZED_NEAR: f64 = 0.8;
 
-/// Files of which nothing is run: weights alone, an operator that is not known.
-const NO_NETWORK: [&str; 3] = ["custom_class", "unknown", "quant_state_dict"];
+/// Files of which nothing is run: weights alone, an operator that is not known, scales that each run finds anew (which
+/// have no form in PyTorch here), one item at a time where several are recorded.
+const NO_NETWORK: [&str; 5] = ["custom_class", "unknown", "quant_state_dict", "dynamic_script", "residual_fixed"];
 /// Words in the names of quantized models.
 const ROUNDED: [&str; 4] = ["quant_", "int8", "int16", "dynamic"];
 
