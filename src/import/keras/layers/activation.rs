@@ -31,7 +31,7 @@ pub(super) enum Function {
 }
 
 /// sqrt(2 / pi)
-const GELU_SCALE: f32 = 0.797_884_56;
+const GELU_SCALE: f32 = 0.797_884_6;
 
 /// Nodes behind a prefix, in the main graph or in the body of a loop.
 pub(super) struct Emit<'b> {

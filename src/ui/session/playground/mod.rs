@@ -9,7 +9,9 @@ mod orders;
 mod picture;
 
 pub use keep::Restored;
-pub use measures::{Answer, Measurement, Measures, Scope, Subject, Taken};
+#[cfg(test)]
+pub use measures::Subject;
+pub use measures::{Answer, Measurement, Measures, Scope, Taken};
 pub use orders::{Field, Refusal};
 pub use picture::VALUES_PER_PAGE;
 
