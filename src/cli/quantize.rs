@@ -25,7 +25,7 @@ pub struct Quantize {
     image_settings: ImageArguments,
     /// Settings of a target; what is given beside them comes first.
     #[arg(long, value_parser = preset_named)]
-    preset: Option<Preset>,
+    preset: Option<&'static str>,
     /// Type of activations; int8 unless a preset says otherwise.
     #[arg(long, value_enum)]
     activations: Option<TypeArgument>,
@@ -181,7 +181,7 @@ impl Quantize {
             preprocess: self.image_settings.edits(),
             calibration: self.method(),
             options: self.options(),
-            preset: self.preset.as_ref().map(|preset| preset.id.to_owned()),
+            preset: self.preset.map(str::to_owned),
             fold: self.fold,
             corrections: Corrections {
                 equalize: self.equalize,
@@ -194,7 +194,7 @@ impl Quantize {
             },
             compare: false,
         };
-        let broken = self.preset.as_ref().map(|preset| preset.broken_by(&order.options)).unwrap_or_default();
+        let broken = self.preset().map(|preset| preset.broken_by(&order.options)).unwrap_or_default();
         let (reply, file) = files::ask(&mut service, Request::Quantize(Box::new(order)), &job)?;
         job.finish();
         let (Reply::Quantized(mut made), Some(bytes)) = (reply, file) else {
@@ -231,7 +231,7 @@ impl Quantize {
     fn method(&self) -> CalibrationMethod {
         let bins = |usual: usize| self.bins.unwrap_or(usual);
         let Some(calibration) = self.calibration else {
-            return self.preset.as_ref().map_or(CalibrationMethod::MinMax, |preset| preset.calibration);
+            return self.preset().map_or(CalibrationMethod::MinMax, |preset| preset.calibration);
         };
         match calibration {
             CalibrationArgument::Minmax => CalibrationMethod::MinMax,
@@ -256,8 +256,12 @@ impl Quantize {
         }
     }
 
+    fn preset(&self) -> Option<Preset> {
+        presets().into_iter().find(|preset| Some(preset.id) == self.preset)
+    }
+
     fn options(&self) -> QuantizeOptions {
-        let base = self.preset.as_ref().map(|preset| preset.options.clone()).unwrap_or_default();
+        let base = self.preset().map(|preset| preset.options).unwrap_or_default();
         QuantizeOptions {
             format: match self.format {
                 FormatArgument::Qdq => TableFormat::Qdq,
@@ -277,10 +281,9 @@ impl Quantize {
     }
 }
 
-/// The preset of this id.
-fn preset_named(id: &str) -> Result<Preset, String> {
-    let all = presets();
-    let ids: Vec<&str> = all.iter().map(|preset| preset.id).collect();
+/// The id of a preset that there is.
+fn preset_named(id: &str) -> Result<&'static str, String> {
+    let ids: Vec<&'static str> = presets().into_iter().map(|preset| preset.id).collect();
     let unknown = format!("the presets are {}", ids.join(", "));
-    all.into_iter().find(|preset| preset.id == id).ok_or(unknown)
+    ids.into_iter().find(|known| *known == id).ok_or(unknown)
 }
