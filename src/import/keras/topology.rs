@@ -192,7 +192,8 @@ impl Reader {
         let bare = !["trainable", "dtype"].into_iter().any(is_layer)
             && class != "InputLayer"
             && json.get("inbound_nodes").is_some();
-        let is_function = !is_model && self.major >= 3 && (module.contains(".ops.") || (module.is_empty() && bare));
+        let is_function =
+            nested.is_none() && self.major >= 3 && (module.contains(".ops.") || (module.is_empty() && bare));
         // Custom layers are registered as `package>Class`.
         let class = class.rsplit('>').next().unwrap_or(class).to_owned();
         let layer = Layer { name, class, config, calls: Vec::new(), nested, is_function };
@@ -442,7 +443,12 @@ impl Names<'_> {
                 Some(())
             }
             Value::Array(list) => list.iter().try_for_each(|value| self.ends(value, found)),
-            Value::Object(map) => map.values().try_for_each(|value| self.ends(value, found)),
+            // What Keras keeps by name it counts in the order of the names.
+            Value::Object(map) => {
+                let mut named: Vec<(&String, &Value)> = map.iter().collect();
+                named.sort_unstable_by(|a, b| a.0.cmp(b.0));
+                named.into_iter().try_for_each(|(_, value)| self.ends(value, found))
+            }
             _ => None,
         }
     }
@@ -487,6 +493,17 @@ mod tests {
         assert!(parse(&config(json!([["b", 0, 0]])), 2).is_err());
         assert!(parse(&config(json!(3)), 2).is_err());
         assert!(parse(&json!({"class_name": "MyNet", "config": {"name": "m"}}), 3).is_err());
+    }
+
+    #[test]
+    fn ends_by_name_are_in_the_order_of_their_names() {
+        let layers = json!([{"class_name": "InputLayer", "name": "x", "config": {}, "inbound_nodes": []},
+            dense("a", json!([[["x", 0, 0, {}]]])), dense("b", json!([[["x", 0, 0, {}]]]))]);
+        let config = json!({"class_name": "Functional", "config": {"layers": layers,
+            "input_layers": {"x": ["x", 0, 0]}, "output_layers": {"y2": ["a", 0, 0], "y1": ["b", 0, 0]}}});
+        let model = parse(&config, 3).unwrap();
+        let outputs: Vec<usize> = model.outputs.iter().map(|tensor| tensor.layer).collect();
+        assert_eq!(outputs, [2, 1]);
     }
 
     #[test]

@@ -121,6 +121,7 @@ fn by_class(context: &mut Context, inputs: &[Value], class: &str) -> Result<Vec<
             norm::batch(context, inputs)
         }
         "LayerNormalization" => norm::layer(context, inputs),
+        "LayerScale" => norm::layer_scale(context, inputs),
         "Rescaling" => norm::rescaling(context, inputs),
         "Normalization" => norm::normalization(context, inputs),
         "Add" => merge::elementwise(context, inputs, "Add"),

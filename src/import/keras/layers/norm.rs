@@ -243,6 +243,21 @@ fn mean(context: &mut Context, x: &str, axes: &[i64], suffix: &str) -> Result<St
     Ok(context.node("ReduceMean", &[x], suffix, &[("axes", axes.into()), ("keepdims", 1i64.into())]))
 }
 
+/// `LayerScale` of Keras's ConvNeXt: `x * gamma`, a number per channel.
+pub(super) fn layer_scale(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> {
+    let value = context.single(inputs)?;
+    let value = context.float(value);
+    if context.weight(&["gamma"], 0)?.is_none() {
+        return unsupported("a layer of this name with other weights");
+    }
+    let gamma = context.constant(&format!("gamma_{:?}", value.layout), |context| {
+        let gamma = context.required(&["gamma"], 0, &[value.last_dim()])?;
+        context.along(&value, -1, &gamma)
+    })?;
+    let name = context.node("Mul", &[&value.name, &gamma], "Mul", &[]);
+    Ok(vec![value.named(name)])
+}
+
 /// `Rescaling`: `x * scale + offset`, each one number or one per channel.
 pub(super) fn rescaling(context: &mut Context, inputs: &[Value]) -> Result<Vec<Value>, Stop> {
     let value = context.single(inputs)?;

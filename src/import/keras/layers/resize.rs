@@ -43,7 +43,8 @@ pub(super) fn resized(context: &mut Context, value: &Value, height: usize, width
 /// The scale whose product with the size, cut to a whole number, is the new size.
 fn scale(size: usize, new: usize) -> f32 {
     let scale = new as f32 / size as f32;
-    if (size as f32 * scale) as usize == new { scale } else { scale.next_up() }
+    // In f64, where the product of two f32 is exact: in f32 it may be rounded up to what it does not reach.
+    if (size as f64 * f64::from(scale)) as usize == new { scale } else { scale.next_up() }
 }
 
 /// The pixel that each new one shows. Source: TensorFlow's `ResizeNearestNeighbor` with `half_pixel_centers`.
@@ -107,7 +108,9 @@ mod tests {
     fn scales_give_the_size() {
         for size in 1..200 {
             for new in 1..200 {
-                assert_eq!((size as f32 * scale(size, new)) as usize, new, "{size} to {new}");
+                let scale = scale(size, new);
+                assert_eq!((size as f32 * scale) as usize, new, "{size} to {new}");
+                assert_eq!((size as f64 * f64::from(scale)) as usize, new, "{size} to {new}");
             }
         }
     }
