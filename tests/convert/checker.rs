@@ -7,7 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Weights without a network, and an operation that is shown and not converted: nothing that runs.
-const NO_NETWORK: [&str; 4] = ["net_state.pt", "custom_class.pt", "tensors.safetensors", "unknown.pt"];
+const NO_NETWORK: [&str; 6] = [
+    "net_state.pt",
+    "custom_class.pt",
+    "tensors.safetensors",
+    "unknown.pt",
+    "legacy_protocol_4.pt",
+    "name_of_21_characters.pt",
+];
 
 /// A Python with onnx and onnxruntime, or `None` with a line that says so.
 pub fn python() -> Option<PathBuf> {

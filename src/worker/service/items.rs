@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn arrays_are_cut_along_their_first_axis() {
-        let cases: [(&[usize], &[Option<usize>], Cut); 11] = [
+        type Case<'a> = (&'a [usize], &'a [Option<usize>], Cut);
+        let cases: [Case; 11] = [
             (&[500, 16], &[None, Some(16)], Cut::Rows { rows: 1, count: 500 }),
             (&[500, 16], &[Some(1), Some(16)], Cut::Rows { rows: 1, count: 500 }),
             (&[500, 2, 128], &[None, None, None], Cut::Rows { rows: 1, count: 500 }),

@@ -26,7 +26,7 @@ const LIFTED: [&str; 11] = [
 ];
 
 /// Operators with a data layout attribute.
-const CHANNELS_LAST: [&str; 2] = ["QLinearAveragePool", "QLinearGlobalAveragePool"];
+const CHANNELS_LAST: [&str; 3] = ["QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConv"];
 
 /// From this `ai.onnx` version on Softmax works along one axis; before it flattened the rest.
 const SOFTMAX_ALONG_AXIS: i64 = 13;
