@@ -161,6 +161,8 @@ fn what_cannot_be_quantized_is_refused() {
 #[test]
 fn names_that_the_model_has_not_are_refused() {
     let (data, out) = (sample("street-digits.tar.gz"), scratch("names.onnx"));
+    // Left by an earlier run.
+    let _ = std::fs::remove_file(&out);
     let model = sample("street-digits.onnx");
     let quantize = |more: &[&str]| {
         let mut arguments = vec!["quantize", &model, "--data", &data, "--out", &out];

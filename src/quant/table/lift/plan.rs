@@ -11,6 +11,9 @@ use crate::quant::{Granularity, Parameters};
 use crate::tensor::DType;
 use std::collections::{HashMap, HashSet};
 
+/// Position of a product's weight among the inputs of its QLinear form.
+const WEIGHT_AT: usize = 3;
+
 /// What becomes of a node.
 pub(super) enum Part {
     /// A `QuantizeLinear` whose integers are dequantized again.
@@ -321,6 +324,10 @@ impl Plan {
         let stored = node.output_name(0).ok_or("its output is missing")?;
         let result = result_grid(reader, node, signature)?;
         let bias = super::operator::bias(reader, node, signature, &operands)?;
+        // Beside integers that no row makes, a row's operator has to be written as it was, or its result is another one.
+        if !foreign.is_empty() && !operands.iter().all(|(at, grid)| has_kernel(&signature.op, *at, grid, &result)) {
+            return Err("its operands have types or zero points that no operator is written with".to_owned());
+        }
         foreign.into_iter().for_each(|(stored, grid, names)| self.know_foreign(stored, &grid, names));
         self.know(stored, &result, node.input_name(scale), node.input_name(zero_point));
         let result = (result, scale, zero_point);
@@ -407,4 +414,16 @@ fn result_grid(reader: &Reader<'_>, node: &NodeProto, signature: &Signature) -> 
     let (scale, zero_point) = signature.result.ok_or("it gives no integers")?;
     let how = ScaleUse { axis: -1, block_size: 0, default_dtype: DType::Uint8 };
     reader.grid(&[node.output_name(0)], node.input_name(scale), node.input_name(zero_point), &how)
+}
+
+/// Whether lowering writes a (float) operator's QLinear form with such an operand: the types of operand and result are one, but for a weight's
+/// beside uint8, and only a weight has scales per channel, with one zero point for all.
+fn has_kernel(op: &str, at: usize, grid: &Grid, result: &Grid) -> bool {
+    let weight = at == WEIGHT_AT && matches!(op, "Conv" | "MatMul" | "Gemm");
+    let dtype = grid.params.dtype;
+    let narrow = matches!(dtype, DType::Int8 | DType::Uint8);
+    let types = dtype == result.params.dtype || (weight && narrow && result.params.dtype == DType::Uint8);
+    let zero_points = &grid.params.zero_point;
+    let one_zero_point = zero_points.iter().all(|zero_point| Some(zero_point) == zero_points.first());
+    types && (grid.params.granularity == Granularity::PerTensor || (weight && one_zero_point))
 }

@@ -33,12 +33,12 @@ pub fn Picture(
         let colors = board.colors.get();
         near.with(|near| outlines(&outlined, near, &colors))
             .into_iter()
-            .map(|(color, path)| view! { <path class="net-outlines" attr:d=path style=color.map(|color| format!("fill:{color};stroke:{color}")).unwrap_or_default() /> })
+            .map(|(color, path)| view! { <path class="net-outlines" d=path style=color.map(|color| format!("fill:{color};stroke:{color}")).unwrap_or_default() /> })
             .collect_view()
     };
     view! {
-        <path class="net-lines" attr:d=move || path.get() />
-        <path class="net-lines selected" attr:d=move || selected_path.get() />
+        <path class="net-lines" d=move || path.get() />
+        <path class="net-lines selected" d=move || selected_path.get() />
         {outlines}
         <For each=move || drawn.get() key=|node| *node let:node>
             <Node board shown=boxed.clone() node />
@@ -127,7 +127,7 @@ fn Node(
         <g class=format!("net-box {class}") class:selected=move || selected.get() class:dimmed=move || dimmed.get() class:shaded=move || color.get().is_some()
             role="button" tabindex=move || if tab_stop.get() { "0" } else { "-1" }
             aria-label=label(&drawn) aria-description=description aria-pressed=move || selected.get().to_string()
-            attr:transform=format!("translate({:.1} {:.1})", area.x, area.y)
+            transform=format!("translate({:.1} {:.1})", area.x, area.y)
             style=move || color.get().map(|color| format!("--shade:{}", color.to_hex())).unwrap_or_default()
             on:click=move |_| if !board.dragged.get_value() { board.choose(node) }
             on:focus=move |event| {
@@ -138,13 +138,13 @@ fn Node(
                 }
             }
         >
-            <rect class="face" attr:width=area.width.to_string() attr:height=area.height.to_string() attr:rx=RADIUS_PX.to_string()></rect>
-            <rect class="stripe" attr:width=STRIPE_PX.to_string() attr:height=area.height.to_string() attr:rx=(STRIPE_PX / 2.0).to_string()></rect>
-            <text class="op-name" attr:x=x.clone() attr:y=first.clone()>{line(0)}</text>
-            <text class="name" attr:x=x.clone() attr:y=second>{line(1)}</text>
-            <text class="shape" attr:x=x attr:y=third.clone()>{line(2)}</text>
-            {quantized.then(|| view! { <text class="q-mark" attr:x=right.clone() attr:y=first>"[Q]"</text> })}
-            <text class="figure" attr:x=right attr:y=third>{move || figure.get()}</text>
+            <rect class="face" width=area.width.to_string() height=area.height.to_string() rx=RADIUS_PX.to_string()></rect>
+            <rect class="stripe" width=STRIPE_PX.to_string() height=area.height.to_string() rx=(STRIPE_PX / 2.0).to_string()></rect>
+            <text class="op-name" x=x.clone() y=first.clone()>{line(0)}</text>
+            <text class="name" x=x.clone() y=second>{line(1)}</text>
+            <text class="shape" x=x y=third.clone()>{line(2)}</text>
+            {quantized.then(|| view! { <text class="q-mark" x=right.clone() y=first>"[Q]"</text> })}
+            <text class="figure" x=right y=third>{move || figure.get()}</text>
         </g>
     })
 }

@@ -126,7 +126,7 @@ pub fn Stage(
             on:pointerdown=on_down on:pointermove=on_move on:pointerup=on_up on:pointercancel=on_up
             on:wheel=on_wheel on:click=on_click on:keydown=move |event| board.steer(&event)>
             <svg class="net" class:far=move || board.camera().is_some_and(|camera| camera.scale < 0.35)>
-                <g attr:transform=transform>
+                <g transform=transform>
                     {move || board.shown.get().map(|shown| view! { <Picture board shown /> })}
                 </g>
             </svg>

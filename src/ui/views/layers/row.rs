@@ -5,6 +5,7 @@ use super::rows::{Item, Row};
 use crate::ui::{Session, format, use_session};
 use crate::worker::LayerRow;
 use leptos::prelude::*;
+use leptos::tachys::html::attribute::custom::custom_attribute;
 
 /// Selects what a row stands for; a scope selects nothing.
 pub fn choose(session: Session, item: &Item) {
@@ -121,7 +122,7 @@ pub fn RowView(
         <div
             class=format!("row {}", shown.class)
             role="treeitem"
-            attr:aria-level=level.to_string()
+            {..custom_attribute("aria-level", level.to_string())}
             aria-posinset=(place + 1).to_string()
             aria-setsize=total
             aria-selected=move || selected.get().to_string()
