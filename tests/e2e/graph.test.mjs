@@ -38,6 +38,9 @@ browserTest("the network is drawn, and a box is the layer of the tree, of the in
   assert.equal(await region.getByRole("button", { name: /QuantizeLinear/ }).count(), 0);
   assert.equal(await region.getByLabel("Model", { exact: true }).evaluate((select) => select.selectedOptions[0].text), "street-digits");
 
+  // At first the drawing begins at its top; as a whole every box is in sight.
+  await region.getByRole("button", { name: "Fit" }).click();
+  await settled(page);
   await node(region, `Conv ${CONV}`).click();
   assert.match(decodeURIComponent(page.url()), new RegExp(`view=graph&layer=${CONV}`));
   assert.equal(await node(region, `Conv ${CONV}`).getAttribute("aria-pressed"), "true");
