@@ -138,13 +138,16 @@ fn Node(
                 }
             }
         >
-            <rect class="face" width=area.width.to_string() height=area.height.to_string() rx=RADIUS_PX.to_string()></rect>
-            <rect class="stripe" width=STRIPE_PX.to_string() height=area.height.to_string() rx=(STRIPE_PX / 2.0).to_string()></rect>
-            <text class="op-name" x=x.clone() y=first.clone()>{line(0)}</text>
-            <text class="name" x=x.clone() y=second>{line(1)}</text>
-            <text class="shape" x=x y=third.clone()>{line(2)}</text>
-            {quantized.then(|| view! { <text class="q-mark" x=right.clone() y=first>"[Q]"</text> })}
-            <text class="figure" x=right y=third>{move || figure.get()}</text>
+            // The name and the description say all of it; drawn, a long name is cut.
+            <g aria-hidden="true">
+                <rect class="face" width=area.width.to_string() height=area.height.to_string() rx=RADIUS_PX.to_string()></rect>
+                <rect class="stripe" width=STRIPE_PX.to_string() height=area.height.to_string() rx=(STRIPE_PX / 2.0).to_string()></rect>
+                <text class="op-name" x=x.clone() y=first.clone()>{line(0)}</text>
+                <text class="name" x=x.clone() y=second>{line(1)}</text>
+                <text class="shape" x=x y=third.clone()>{line(2)}</text>
+                {quantized.then(|| view! { <text class="q-mark" x=right.clone() y=first>"[Q]"</text> })}
+                <text class="figure" x=right y=third>{move || figure.get()}</text>
+            </g>
         </g>
     })
 }
