@@ -123,11 +123,12 @@ fn Node(
     let at = |line: usize| (TEXT_X_PX.to_string(), LINES_Y_PX[line].to_string());
     let ((x, first), (_, second), (_, third)) = (at(0), at(1), at(2));
     let right = (area.width - 8.0).to_string();
+    let placed = format!("translate({:.1} {:.1})", area.x, area.y);
     Some(view! {
         <g class=format!("net-box {class}") class:selected=move || selected.get() class:dimmed=move || dimmed.get() class:shaded=move || color.get().is_some()
             role="button" tabindex=move || if tab_stop.get() { "0" } else { "-1" }
             aria-label=label(&drawn) aria-description=description aria-pressed=move || selected.get().to_string()
-            transform=format!("translate({:.1} {:.1})", area.x, area.y)
+            transform=placed.clone()
             style=move || color.get().map(|color| format!("--shade:{}", color.to_hex())).unwrap_or_default()
             on:click=move |_| if !board.dragged.get_value() { board.choose(node) }
             on:focus=move |event| {
@@ -138,16 +139,16 @@ fn Node(
                 }
             }
         >
-            // The name and the description say all of it; drawn, a long name is cut.
-            <g aria-hidden="true">
-                <rect class="face" width=area.width.to_string() height=area.height.to_string() rx=RADIUS_PX.to_string()></rect>
-                <rect class="stripe" width=STRIPE_PX.to_string() height=area.height.to_string() rx=(STRIPE_PX / 2.0).to_string()></rect>
-                <text class="op-name" x=x.clone() y=first.clone()>{line(0)}</text>
-                <text class="name" x=x.clone() y=second>{line(1)}</text>
-                <text class="shape" x=x y=third.clone()>{line(2)}</text>
-                {quantized.then(|| view! { <text class="q-mark" x=right.clone() y=first>"[Q]"</text> })}
-                <text class="figure" x=right y=third>{move || figure.get()}</text>
-            </g>
+            <rect class="face" width=area.width.to_string() height=area.height.to_string() rx=RADIUS_PX.to_string()></rect>
+            <rect class="stripe" width=STRIPE_PX.to_string() height=area.height.to_string() rx=(STRIPE_PX / 2.0).to_string()></rect>
+        </g>
+        // Not inside of the button: its name and its description say all of it, and drawn, a long name is cut.
+        <g class="net-text" class:dimmed=move || dimmed.get() aria-hidden="true" transform=placed>
+            <text class="op-name" x=x.clone() y=first.clone()>{line(0)}</text>
+            <text class="name" x=x.clone() y=second>{line(1)}</text>
+            <text class="shape" x=x y=third.clone()>{line(2)}</text>
+            {quantized.then(|| view! { <text class="q-mark" x=right.clone() y=first>"[Q]"</text> })}
+            <text class="figure" x=right y=third>{move || figure.get()}</text>
         </g>
     })
 }
