@@ -2,7 +2,7 @@
 
 use super::{Ended, Outcome, files, print, print_json};
 use crate::export::pytorch::pytorch;
-use crate::import::{ConvertOptions, Limits, convert, detect};
+use crate::import::{ConvertOptions, InputShape, Limits, convert, detect};
 use crate::onnx::Document;
 use crate::problem::Problem;
 use bytes::Bytes;
@@ -22,6 +22,9 @@ pub struct Convert {
     /// Fold batch normalization into the layers before it.
     #[arg(long)]
     fold_batch_norm: bool,
+    /// The shape of the first input of a PyTorch file, N for an open dim: N,3,224,224. A scripted file does not tell it.
+    #[arg(long)]
+    input_shape: Option<InputShape>,
     /// What to write.
     #[arg(long, value_enum, default_value = "onnx")]
     to: Target,
@@ -92,7 +95,11 @@ impl Convert {
 
     fn document(&self, name: &str, bytes: Bytes) -> Result<(Document, Vec<String>), Vec<Problem>> {
         let kind = detect(name, &bytes, bytes.len() as u64);
-        let options = ConvertOptions { opset: self.opset, fold_batch_norm: self.fold_batch_norm };
+        let options = ConvertOptions {
+            opset: self.opset,
+            fold_batch_norm: self.fold_batch_norm,
+            input_shape: self.input_shape.clone(),
+        };
         let conversion = convert(kind, &bytes, name, &options, &Limits::default());
         let converted = conversion.map_err(|error| vec![error.into_problem(name)])?.converted;
         let unsupported = converted.unsupported.into_iter().map(|what| format!("warning: not converted: {what}"));

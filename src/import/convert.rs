@@ -2,8 +2,8 @@
 
 use super::limits::Budget;
 use super::{
-    Converted, ImportError, KerasOptions, Kind, LayerValues, Limits, TorchOptions, convert_keras, pytorch, safetensors,
-    tflite,
+    Converted, ImportError, InputShape, KerasOptions, Kind, LayerValues, Limits, TorchOptions, convert_keras, pytorch,
+    safetensors, tflite,
 };
 use crate::onnx::proto::StringStringEntryProto;
 use crate::onnx::{Document, OnnxError};
@@ -12,13 +12,16 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// How a model becomes ONNX.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConvertOptions {
     /// Version of the `ai.onnx` operator set, 13 to [`crate::onnx::NEWEST_OPSET`]; `None`: what each format's converter
     /// takes by itself, and for an ONNX file its own.
     pub opset: Option<i64>,
     /// Whether batch normalization is computed into the weights and biases before it.
     pub fold_batch_norm: bool,
+    /// The shape of the first input, of a PyTorch file with code: a scripted one does not tell it, and sizes that follow
+    /// from it (an adaptive pooling) are needed.
+    pub input_shape: Option<InputShape>,
 }
 
 /// The file that a model was converted from, so that it can be converted again.
@@ -67,7 +70,15 @@ pub(super) fn convert_within(
     budget: &mut Budget<'_>,
 ) -> Result<Conversion, ImportError> {
     let fold_batch_norm = options.fold_batch_norm;
-    let torch = TorchOptions { opset: options.opset.unwrap_or(TorchOptions::default().opset) };
+    let takes_shape = matches!(kind, Kind::TorchZip | Kind::TorchLegacy);
+    if let Some(shape) = options.input_shape.as_ref().filter(|_| !takes_shape) {
+        let found = format!("an input shape ({shape}) for {}, which tells its own", kind.name());
+        return Err(ImportError::unsupported("options", found, "a PyTorch file", "Leave the input shape out."));
+    }
+    let torch = TorchOptions {
+        opset: options.opset.unwrap_or(TorchOptions::default().opset),
+        input_shape: options.input_shape.clone(),
+    };
     let (mut converted, code) = match kind {
         Kind::Hdf5 | Kind::KerasZip => {
             let opset = options.opset.unwrap_or(KerasOptions::default().opset);

@@ -20,7 +20,9 @@ pub use crate::analysis::{
     Predictions, ScoreKind,
 };
 pub use crate::engine::Semantics;
-pub use crate::import::{Colour, ConvertOptions, Layout, PixelRange, Preprocess, PreprocessEdits, Resize};
+pub use crate::import::{
+    Colour, ConvertOptions, InputShape, InputShapeError, Layout, PixelRange, Preprocess, PreprocessEdits, Resize,
+};
 pub use crate::quant::TensorKind;
 pub use crate::quant::autopilot::Target;
 pub use crate::quant::bit_widths::BITS;

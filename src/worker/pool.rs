@@ -34,7 +34,7 @@ impl Member {
         for (file, sha256, options) in conversions {
             let same = |model: &&ModelSummary| model.file == *file && model.sha256 == *sha256;
             let Some(model) = workspace.models.iter().find(same).map(|model| model.id) else { continue };
-            let order = Request::Convert(ConvertRequest::Again { model, options: *options });
+            let order = Request::Convert(ConvertRequest::Again { model, options: options.clone() });
             let (_, answer) = client.ask(order, &[]);
             if let Reply::Workspace(converted) = answer.await?.reply {
                 workspace = converted;

@@ -119,3 +119,21 @@ fn unknown_layers_are_warned_of() {
     let whole = |port: &quantscope::onnx::proto::ValueInfoProto| format!("{:?}", port.r#type).contains("shape: Some");
     assert!(document.graph().output.iter().all(whole));
 }
+
+#[test]
+fn a_scripted_network_takes_the_shape_of_its_input() {
+    let (input, out) = (fixture("torch/head_script.pt"), scratch("head.onnx"));
+    let refused = quantscope(&["convert", &input, "--out", &out]);
+    refused.refused(&[&input, "convert again with an input shape"]);
+    let ended = quantscope(&["convert", &input, "--out", &out, "--input-shape", "N,3,16,21"]);
+    assert_eq!(ended.code, 0, "{}", ended.error);
+    let document = quantscope::onnx::Document::decode(std::fs::read(&out).unwrap().into()).unwrap();
+    assert_eq!(document.graph().node.iter().filter(|node| node.op_type() == "Conv").count(), 1);
+    // What is no shape, and a file that tells its own.
+    for (file, shape, said) in
+        [(&input, "N,3,zero", "'zero' is no dim"), (&keras("activation_layers.h5"), "1,4", "tells its own")]
+    {
+        let ended = quantscope(&["convert", file, "--out", &out, "--input-shape", shape]);
+        assert!(ended.code != 0 && ended.error.contains(said), "{}", ended.error);
+    }
+}

@@ -97,7 +97,7 @@ fn every_operator_set_pleases_the_checker_and_onnxruntime() {
                 continue;
             }
             for opset in [13, 18, 23, NEWEST_OPSET] {
-                let options = ConvertOptions { opset: Some(opset), fold_batch_norm: false };
+                let options = ConvertOptions { opset: Some(opset), fold_batch_norm: false, input_shape: None };
                 // Files that are refused are those of other tests.
                 let Ok(conversion) = convert(found, &content, &name, &options, &Limits::default()) else { continue };
                 let document = &conversion.converted.document;

@@ -94,7 +94,7 @@ impl Page {
     }
 
     fn again(&mut self, position: usize, opset: Option<i64>, fold_batch_norm: bool) {
-        let options = ConvertOptions { opset, fold_batch_norm };
+        let options = ConvertOptions { opset, fold_batch_norm, input_shape: None };
         let (reply, _) = self.ask(ConvertRequest::Again { model: self.id(position), options }, None);
         let Reply::Workspace(workspace) = reply else { panic!("{reply:?}") };
         self.workspace = workspace;
@@ -286,10 +286,30 @@ fn options_make_the_model_anew_in_its_place() {
         assert_eq!(page.workspace.models[0].sha256, Page::open(&[net(name)]).workspace.models[0].sha256);
     }
     let mut page = Page::open(&[net("net.onnx")]);
-    let options = ConvertOptions { opset: Some(20), fold_batch_norm: false };
+    let options = ConvertOptions { opset: Some(20), fold_batch_norm: false, input_shape: None };
     let (reply, _) = page.ask(ConvertRequest::Again { model: page.id(0), options }, None);
     let Reply::Failed(problems) = reply else { panic!("{reply:?}") };
     assert!(problems[0].found.contains("operator set 20"), "{problems:?}");
+}
+
+#[test]
+fn a_script_is_converted_once_its_input_has_a_shape() {
+    let mut page = Page::open(&[fixtures("torch").join("head_script.pt")]);
+    let card = page.card(0);
+    assert!(card.takes_input_shape && page.workspace.models[0].nodes == 0, "{card:?}");
+    assert!(card.notes.iter().any(|note| note.contains("convert again with an input shape")), "{:?}", card.notes);
+    let input_shape = Some("N,3,16,21".parse().unwrap());
+    let options = ConvertOptions { input_shape, ..ConvertOptions::default() };
+    let (reply, _) = page.ask(ConvertRequest::Again { model: page.id(0), options: options.clone() }, None);
+    let Reply::Workspace(workspace) = reply else { panic!("{reply:?}") };
+    page.workspace = workspace;
+    assert!(page.workspace.models[0].nodes > 4, "{:?}", page.workspace.models[0]);
+    assert_eq!(page.card(0).options, options);
+    let mut page = Page::open(&[net("net.h5")]);
+    assert!(!page.card(0).takes_input_shape);
+    let (reply, _) = page.ask(ConvertRequest::Again { model: page.id(0), options }, None);
+    let Reply::Failed(problems) = reply else { panic!("{reply:?}") };
+    assert!(problems[0].found.contains("N, 3, 16, 21"), "{problems:?}");
 }
 
 /// A convolution, a Flatten and a matrix product over maps of 4 channels, 3 high and 2 wide. `last`: flattened as Keras
@@ -431,7 +451,7 @@ fn every_form_can_be_taken_home() {
 fn a_cancelled_check_says_so_and_changes_nothing() {
     let mut page = Page::open(&[net("net.h5"), net("net.onnx")]);
     let id = page.id(0);
-    let options = ConvertOptions { opset: None, fold_batch_norm: true };
+    let options = ConvertOptions { opset: None, fold_batch_norm: true, input_shape: None };
     for request in [
         ConvertRequest::Again { model: id, options },
         ConvertRequest::CheckWeights(id),

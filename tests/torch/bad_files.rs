@@ -177,7 +177,7 @@ fn other_archives_are_told() {
     }
     assert_clear(read(archive(&[("a/data.pkl", b"\x80\x02}.")], false)).unwrap_err());
     assert_clear(read(&b""[..]).unwrap_err());
-    let options = TorchOptions { opset: 7 };
+    let options = TorchOptions { opset: 7, input_shape: None };
     let content = bytes(&fixtures().join("net_trace.pt"));
     assert_clear(read_pytorch(&content, "net.pt", &Limits::default(), &options).unwrap_err());
 }

@@ -3,7 +3,7 @@
 
 use crate::support::{bytes, fixtures, npz, run, torch};
 use quantscope::engine::Semantics;
-use quantscope::import::{Kind, TorchKind, detect, read_safetensors};
+use quantscope::import::{Kind, Limits, TorchKind, TorchOptions, detect, read_pytorch, read_safetensors};
 use quantscope::onnx::{Dim, Document, declared_fact};
 use quantscope::quant::{Granularity, dequantize_tensor, quantized_tensors};
 use quantscope::tensor::{DType, Tensor};
@@ -305,4 +305,30 @@ fn layers_know_their_values() {
     let node = document.producer_node(&layer.values[0]).unwrap();
     assert_eq!(node.op_type(), "Conv");
     assert!(document.index().initializer("blocks.1.conv.weight").is_some());
+}
+
+#[test]
+fn the_shape_of_a_script_s_input_can_be_given() {
+    let head = bytes(&fixtures().join("head_script.pt"));
+    let read = |shape: Option<&str>| {
+        let options = TorchOptions { input_shape: shape.map(|text| text.parse().unwrap()), ..TorchOptions::default() };
+        read_pytorch(&head, "head_script.pt", &Limits::default(), &options).unwrap()
+    };
+    let without = read(None);
+    let why = without.converted.notes.iter().find(|note| note.contains("convert again with an input shape"));
+    assert!(!without.has_graph && why.is_some(), "{:?}", without.converted.notes);
+    let with = read(Some("N,3,16,21"));
+    assert!(with.has_graph && with.converted.unsupported.is_empty(), "{:?}", with.converted.notes);
+    let input = declared_fact(&with.converted.document.graph().input[0]).shape.unwrap();
+    assert_eq!(input, [Dim::Symbol("N".into()), Dim::Known(3), Dim::Known(16), Dim::Known(21)]);
+    let recorded = npz(&fixtures().join("head_script.npz"));
+    let found = run(&with.converted.document, &[recorded["x0"].clone()], Semantics::Simulate);
+    let (found, expected) = (found[0].to_f32().unwrap(), recorded["y0"].to_f32().unwrap());
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= FLOAT_TOLERANCE), "{found:?} {expected:?}");
+    // Of other sizes the head has other windows, and of other channels it is no network.
+    assert!(read(Some("2,3,32,32")).has_graph);
+    let wrong = read(Some("N,5,16,21"));
+    let said = wrong.converted.notes.join(" ");
+    assert!(!wrong.has_graph || said.contains("The converted model:"), "{said}");
 }

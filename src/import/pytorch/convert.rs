@@ -9,7 +9,7 @@ use super::machine::{Machine, open_dims};
 use super::modules;
 use super::python::{ObjectId, Py, ValueId};
 use super::tree::Names;
-use crate::import::Converted;
+use crate::import::{Converted, InputShape};
 use crate::onnx::proto::ValueInfoProto;
 use crate::onnx::{Dim, Document, Facts, declared_fact, value_info};
 use crate::tensor::DType;
@@ -20,15 +20,21 @@ type Stop = Option<String>;
 
 /// Converts the model of a file; the error is a note that says why not, or nothing where there is no model.
 ///
-/// Where the file does not tell the shapes of the inputs, a first pass finds out what it can about them from what reads
+/// The user's shape of the first input goes before what the file tells. Where neither tells the shapes of the inputs, a first pass finds out what it can about them from what reads
 /// them, and a second one has them from the start.
 pub(super) fn convert(loaded: Loaded, names: &Names, name: &str, options: &TorchOptions) -> Result<Converted, Stop> {
-    let told: Vec<Settled> = loaded.inputs.iter().map(hint).collect();
+    let given = options.input_shape.as_ref().map(InputShape::dims);
+    let mut told: Vec<Settled> = loaded.inputs.iter().map(hint).collect();
+    set_first(&mut told, given.as_deref());
     let first = pass(&loaded, names, name, options, &told);
     if first.inputs.is_empty() || first.inputs.len() == told.len() {
         return first.made;
     }
-    let learned: Vec<Settled> = first.inputs.into_iter().map(open_batch).collect();
+    let mut learned: Vec<Settled> = first.inputs.into_iter().map(open_batch).collect();
+    if given.is_some() {
+        set_first(&mut learned, given.as_deref());
+        return pass(&loaded, names, name, options, &learned).made;
+    }
     let guessed = first.guesses.iter().any(|note| note == MATRIX);
     let mut stopped = None;
     // What was taken for rows may have axes between the batch and the features: lists of them, maps.
@@ -46,6 +52,13 @@ pub(super) fn convert(loaded: Loaded, names: &Names, name: &str, options: &Torch
         }
     }
     first.made.map_err(|_| stopped)
+}
+
+/// The first input has the shape that the user gives.
+fn set_first(inputs: &mut [Settled], given: Option<&[Dim]>) {
+    if let (Some(first), Some(shape)) = (inputs.first_mut(), given) {
+        *first = open_batch(Settled { dtype: first.dtype, shape: shape.to_vec() });
+    }
 }
 
 /// An input of rows with so many more axes between its first and its last one.

@@ -29,7 +29,7 @@ pub use tensor::TorchTensor;
 pub use weights::weights_document;
 
 use super::limits::Budget;
-use super::{Converted, ImportError, Limits, SourceTensor};
+use super::{Converted, ImportError, InputShape, Limits, SourceTensor};
 use bytes::Bytes;
 
 /// What a PyTorch file is.
@@ -64,15 +64,17 @@ impl TorchKind {
 }
 
 /// How a file is converted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TorchOptions {
     /// The `ai.onnx` operator set, 13 or newer.
     pub opset: i64,
+    /// The shape of the first input, instead of what the file tells or the code lets guess.
+    pub input_shape: Option<InputShape>,
 }
 
 impl Default for TorchOptions {
     fn default() -> Self {
-        TorchOptions { opset: 17 }
+        TorchOptions { opset: 17, input_shape: None }
     }
 }
 

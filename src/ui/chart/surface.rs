@@ -262,6 +262,9 @@ fn Tip(state: ChartState) -> impl IntoView {
     view! { <div aria-hidden="true">{tip}</div> }
 }
 
+/// Moves of a pointer that do not wait for a frame are followed no more often.
+const RAW_MOVES_EVERY_MS: f64 = 8.0;
+
 /// A handle as a slider over its painted grip: a drag, the arrow keys and a screen reader all move it.
 #[component]
 fn Grip(
@@ -282,12 +285,28 @@ fn Grip(
             on_handle.run((id.get_value(), value.clamp(lo, hi)));
         }
     };
-    let on_move = move |event: ev::PointerEvent| {
+    // Where the pointer was last followed to, in pixels of the screen, and when.
+    let followed = StoredValue::new((i32::MIN, f64::NEG_INFINITY));
+    let follow = move |event: &ev::PointerEvent| {
         let window = grip.get_untracked().and_then(|grip| grip.parent_element());
         if let Some(window) = window.filter(|_| dragging.get_untracked()) {
-            let (x, _) = position_in(&window, &event);
+            followed.set_value((event.client_x(), event.time_stamp()));
+            let (x, _) = position_in(&window, event);
             let value = state.scene.with_untracked(|scene| scene.x.value(x.clamp(scene.plot.x, scene.plot.right())));
             move_to(value);
+        }
+    };
+    let on_move = move |event: ev::PointerEvent| {
+        if followed.with_value(|(x, _)| *x != event.client_x()) {
+            follow(&event);
+        }
+    };
+    // A move waits for the next frame, and only then the worker would hear of it; this one does not wait. Not every
+    // browser has it, and a fast mouse sends a thousand a second.
+    let on_raw_move = move |event: ev::PointerEvent| {
+        if followed.with_value(|(x, at_ms)| *x != event.client_x() && event.time_stamp() - at_ms >= RAW_MOVES_EVERY_MS)
+        {
+            follow(&event);
         }
     };
     let on_key = move |event: ev::KeyboardEvent| {
@@ -330,10 +349,12 @@ fn Grip(
             on:pointerdown=move |event: ev::PointerEvent| {
                 if let Some(grip) = grip.get_untracked() {
                     let _ = capture_pointer(&grip, &event);
+                    followed.set_value((i32::MIN, f64::NEG_INFINITY));
                     dragging.set(true);
                 }
             }
             on:pointermove=on_move
+            on:pointerrawupdate=on_raw_move
             on:pointerup=move |_| let_go()
             on:pointercancel=move |_| let_go()
             on:keydown=on_key

@@ -77,7 +77,7 @@ impl Session {
             workspace.models.iter().position(|open| open.id == model).map(|at| (at, workspace.models[at].clone()))
         });
         let Some((at, before)) = before else { return };
-        let order = Request::Convert(ConvertRequest::Again { model, options });
+        let order = Request::Convert(ConvertRequest::Again { model, options: options.clone() });
         let id = self.ask(order, &[], move |reply, _| {
             let Reply::Workspace(workspace) = reply else { return };
             let made = workspace.models.get(at).map(|model| model.id);

@@ -77,6 +77,8 @@ pub struct ConversionCard {
     pub source_bytes: u64,
     /// The options it was converted with.
     pub options: ConvertOptions,
+    /// Whether the shape of its first input can be given: a PyTorch file does not always tell it.
+    pub takes_input_shape: bool,
     /// The operator set it has.
     pub opset: Option<i64>,
     /// The operator sets it can be written in, oldest first; the one it has alone for an ONNX file.

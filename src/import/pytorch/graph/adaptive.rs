@@ -45,7 +45,7 @@ pub(super) fn adaptive(graph: &mut Graph, args: &Args, spatial: usize, average: 
     let sizes: Option<Vec<i64>> =
         shape.iter().skip(2).map(|dim| dim.known().and_then(|dim| i64::try_from(dim).ok())).collect();
     let sizes = sizes.filter(|sizes| sizes.len() == spatial).ok_or_else(|| {
-        Refusal::new("an adaptive pooling of an input whose size is not known: trace the model with an example input")
+        Refusal::new("an adaptive pooling of an input whose size is not known: convert again with an input shape (N,3,224,224), or trace the model with an example input")
     })?;
     let mut axes = Vec::new();
     for (&size, wanted) in sizes.iter().zip(&wanted) {

@@ -1,8 +1,8 @@
 //! The model, its source, and the forms it can be had in.
 
-use crate::ui::views::controls::{Check, Choice};
+use crate::ui::views::controls::{Check, Choice, TextField};
 use crate::ui::{format, use_session};
-use crate::worker::{ConversionCard, ConvertOptions, ExportForm, ModelId};
+use crate::worker::{ConversionCard, ConvertOptions, ExportForm, InputShape, InputShapeError, ModelId};
 use leptos::prelude::*;
 
 /// Layout and padding, the two things that differ between frameworks without being told in a file.
@@ -13,6 +13,14 @@ const PADDING: &str = "TensorFlow's \"same\" padding depends on the size: with a
     below and one column more to the right than above and left. ONNX writes each side by itself (pads), so that this is kept \
     exactly; PyTorch pads both sides alike, so that exported code has a pad of its own before such a layer.";
 
+/// The shape that is written there, `None` for none; the error is what to say at the field.
+fn given_shape(text: &str) -> Result<Option<InputShape>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error: InputShapeError| format!("Input shape: {error}."))
+}
+
 /// The region.
 #[component]
 pub fn Options(
@@ -22,11 +30,14 @@ pub fn Options(
     let session = use_session();
     let opset = RwSignal::new(None::<i64>);
     let fold = RwSignal::new(false);
+    let shape = RwSignal::new(String::new());
     // Another model, or the same one made anew, shows its own options.
     Effect::new(move |_| {
         card.with(|card| {
             opset.set(card.as_ref().and_then(|card| card.opset));
             fold.set(card.as_ref().is_some_and(|card| card.options.fold_batch_norm));
+            let given = card.as_ref().and_then(|card| card.options.input_shape.as_ref());
+            shape.set(given.map(ToString::to_string).unwrap_or_default());
         });
     });
     let models = move || {
@@ -59,12 +70,16 @@ pub fn Options(
         let order = card.with_untracked(|card| {
             let card = card.as_ref()?;
             let opset = opset.get_untracked().filter(|_| card.foreign);
-            Some((card.model, ConvertOptions { opset, fold_batch_norm: fold.get_untracked() }))
+            let fold_batch_norm = fold.get_untracked();
+            let input_shape = given_shape(&shape.read_untracked()).ok()?.filter(|_| card.takes_input_shape);
+            Some((card.model, ConvertOptions { opset, fold_batch_norm, input_shape }))
         });
         if let Some((model, options)) = order {
             session.convert_again(model, options);
         }
     };
+    let takes_shape = Memo::new(move |_| card.with(|card| card.as_ref().is_some_and(|card| card.takes_input_shape)));
+    let shape_problem = Memo::new(move |_| shape.with(|text| given_shape(text).err()));
     let export = move |form: ExportForm, label: &'static str| {
         let model = move || session.conversion_model().map(|model| model.id);
         view! { <button type="button" on:click=move |_| if let Some(model) = untrack(model) { session.export_form(model, form) }>{label}</button> }
@@ -82,8 +97,15 @@ pub fn Options(
                 <Choice label="Opset" choices=Signal::derive(opsets) value=Signal::derive(move || opset.get().map(|opset| opset.to_string()).unwrap_or_default())
                     choose=move |value: String| opset.set(value.parse().ok()) />
                 <Check label="Fold batch norm" value=fold choose=move |on: bool| fold.set(on) />
-                <button type="button" class="primary" disabled=move || card.with(Option::is_none) on:click=convert>"Convert"</button>
+                <Show when=move || takes_shape.get()>
+                    <TextField label="Input shape" placeholder="as in the file" value=shape choose=move |text: String| shape.set(text) />
+                </Show>
+                <button type="button" class="primary" disabled=move || card.with(Option::is_none) || shape_problem.with(Option::is_some) on:click=convert>"Convert"</button>
             </div>
+            <Show when=move || takes_shape.get()>
+                <p class="field-problem" role="alert" hidden=move || shape_problem.with(Option::is_none)>{move || shape_problem.get()}</p>
+                <p class="hint">"A scripted PyTorch file does not tell the shape of its input. Where sizes follow from it (adaptive pooling), give it: N,3,224,224, with N for a dim that stays open."</p>
+            </Show>
             <p role="status" aria-label="Converted from">{facts}</p>
             <ul class="plain" aria-label="Conversion notes">{move || list(lines(|card| &card.notes))}</ul>
             {move || Some(lines(|card| &card.unsupported)).filter(|lines| !lines.is_empty()).map(|lines| view! {

@@ -1,7 +1,8 @@
 //! What could be better, in plain words, each with the button that tries it.
 
 use super::describe;
-use super::table::{MeasureHead, Name, state_of};
+use super::measure_head::{MeasureHead, state_of};
+use super::table::Name;
 use crate::export::{Table, TableError};
 use crate::ui::session::playground::Measurement;
 use crate::ui::use_session;

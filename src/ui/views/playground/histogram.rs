@@ -46,7 +46,7 @@ pub fn TensorHistogram() -> impl IntoView {
                 <h3>{move || row.with(|row| row.as_ref().map(|row| format!("{} distribution", title(row))))}</h3>
                 <small>{move || chart.with(|chart| chart.note.clone())}</small>
             </header>
-            {move || shares.get().map(|(clipped, rounded)| view! { <Shares clipped rounded /> })}
+            <Show when=move || shares.with(Option::is_some)><Shares shares /></Show>
             <Show when=move || drawn.get()>
                 <ChartView chart view=kept height_px=Signal::stored(240.0) bare=true on_handle=moved on_handle_end=Callback::new(move |()| session.end_gesture()) />
             </Show>
@@ -127,25 +127,31 @@ fn chart(workspace: &Workspace, picture: &BeforeAfter, row: &RowState, original:
 
 /// Clipped and rounded values with their share of the tensor's own error.
 #[component]
-fn Shares(clipped: ErrorShare, rounded: ErrorShare) -> impl IntoView {
-    let part = |class: &'static str, what: &'static str, share: ErrorShare| {
+fn Shares(
+    /// Clipped and rounded.
+    shares: Memo<Option<(ErrorShare, ErrorShare)>>,
+) -> impl IntoView {
+    let clipped = Signal::derive(move || shares.get().map_or_else(ErrorShare::default, |(clipped, _)| clipped));
+    let rounded = Signal::derive(move || shares.get().map_or_else(ErrorShare::default, |(_, rounded)| rounded));
+    let part = |class: &'static str, what: &'static str, share: Signal<ErrorShare>| {
         view! {
             <span><b class=format!("swatch is-{class}") aria-hidden="true"></b>" "{what}" "
-                <b>{format::grouped(share.count as u64)}</b>{format!(" ({:.2} %)", share.share_of_values * 100.0)}
-                {format!(" · {} of its error", format::percent(share.share_of_error))}</span>
+                <b>{move || format::grouped(share.get().count as u64)}</b>
+                {move || format!(" ({:.2} %)", share.get().share_of_values * 100.0)}
+                {move || format!(" · {} of its error", format::percent(share.get().share_of_error))}</span>
         }
     };
-    let bar = clipped.share_of_error + rounded.share_of_error > 0.0;
+    let bar = Memo::new(move |_| clipped.get().share_of_error + rounded.get().share_of_error > 0.0);
     view! {
         <div class="shares">
             {part("clip", "clipped", clipped)}
             {part("round", "rounded", rounded)}
-            {bar.then(|| view! {
+            <Show when=move || bar.get()>
                 <div class="ledger thin" aria-hidden="true">
-                    <u class="is-clip" style:flex=format!("{}", clipped.share_of_error)></u>
-                    <u class="is-round" style:flex=format!("{}", rounded.share_of_error)></u>
+                    <u class="is-clip" style:flex=move || clipped.get().share_of_error.to_string()></u>
+                    <u class="is-round" style:flex=move || rounded.get().share_of_error.to_string()></u>
                 </div>
-            })}
+            </Show>
         </div>
     }
 }

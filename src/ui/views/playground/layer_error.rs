@@ -1,7 +1,8 @@
 //! The error of every tensor: made here (local) beside what everything upstream does to it too (cumulative).
 
 use super::describe;
-use super::table::{Cell, Column, DataTable, Line, MeasureHead, figures, state_of, words};
+use super::measure_head::{MeasureHead, state_of};
+use super::table::{Cell, Column, DataTable, Line, figures, words};
 use crate::chart::{Axis, Chart, Depth, Direction, Plot, Role, Series};
 use crate::export::{self, Table, TableError};
 use crate::platform;

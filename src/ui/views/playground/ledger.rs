@@ -1,7 +1,8 @@
 //! Where each layer's error comes from: shares of one whole, that add up to what was measured.
 
 use super::layer_error::dirty_tensors;
-use super::table::{Cell, Column, DataTable, Line, MeasureHead, figures, state_of, words};
+use super::measure_head::{MeasureHead, state_of};
+use super::table::{Cell, Column, DataTable, Line, figures, words};
 use crate::export::{self, Table, TableError};
 use crate::ui::session::playground::Measurement;
 use crate::ui::{format, use_session};

@@ -15,6 +15,7 @@ mod histogram;
 mod history;
 mod layer_error;
 mod ledger;
+mod measure_head;
 mod outcomes;
 mod residuals;
 mod rows;

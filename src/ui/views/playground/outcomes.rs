@@ -5,7 +5,7 @@ use super::table::Exports;
 use crate::export::{self, Table, TableError};
 use crate::ui::views::activations::Pager;
 use crate::ui::{roles, use_session};
-use crate::worker::{Prediction, Version, VersionOutcome};
+use crate::worker::{Version, VersionOutcome};
 use leptos::prelude::*;
 
 /// Classes shown.
@@ -38,6 +38,16 @@ pub fn VersionName(
     view! { <span class="dot" style:background=colour aria-hidden="true"></span>" "{name} }
 }
 
+/// The versions that there are.
+fn shown_versions(outcomes: RwSignal<Vec<VersionOutcome>>) -> Memo<Vec<Version>> {
+    Memo::new(move |_| outcomes.with(|outcomes| outcomes.iter().map(|outcome| outcome.version).collect()))
+}
+
+/// The class of a label.
+fn label_of(truth: &Option<(usize, String)>) -> Option<usize> {
+    truth.as_ref().map(|(label, _)| *label)
+}
+
 /// The best classes, a column per version.
 #[component]
 pub fn VersionPredictions() -> impl IntoView {
@@ -51,41 +61,43 @@ pub fn VersionPredictions() -> impl IntoView {
             Some((label as usize, name.unwrap_or_else(|| format!("class {label}"))))
         })
     });
-    let cell = move |prediction: Option<&Prediction>, version: Version| {
-        let Some(prediction) = prediction else { return view! { <td></td> }.into_any() };
+    let cell = move |rank: usize, version: Version| {
+        let shown = Memo::new(move |_| {
+            outcomes.with(|outcomes| outcome_of(outcomes, version)?.predictions.as_ref()?.top.get(rank).cloned())
+        });
         let (_, colour) = named(version);
-        let right = truth.get().is_some_and(|(label, _)| label == prediction.index);
-        let share = prediction.probability * 100.0;
+        let right = move || shown.with(|shown| shown.as_ref().map(|shown| shown.index)) == truth.with(label_of);
+        let share = move || shown.with(|shown| shown.as_ref().map_or(0.0, |shown| shown.probability * 100.0));
         view! {
-            <td class:right=right>
-                <div class="pred">
-                    <span>{prediction.class.clone()}</span>
-                    <span class="bar" aria-hidden="true"><u style:width=format!("{:.1}%", share.clamp(0.0, 100.0)) style:background=colour></u></span>
-                    <span class="mono">{format!("{share:.2} %")}</span>
-                </div>
+            <td class:right=move || shown.with(Option::is_some) && right()>
+                <Show when=move || shown.with(Option::is_some)>
+                    <div class="pred">
+                        <span>{move || shown.with(|shown| shown.as_ref().map(|shown| shown.class.clone()))}</span>
+                        <span class="bar" aria-hidden="true"><u style:width=move || format!("{:.1}%", share().clamp(0.0, 100.0)) style:background=colour></u></span>
+                        <span class="mono">{move || format!("{:.2} %", share())}</span>
+                    </div>
+                </Show>
             </td>
         }
-        .into_any()
     };
-    let top = |outcome: &VersionOutcome, rank: usize| -> Option<Prediction> {
-        outcome.predictions.as_ref()?.top.get(rank).cloned()
-    };
-    let body = move || {
+    let depth = Memo::new(move |_| {
         outcomes.with(|outcomes| {
-            let depth = outcomes.iter().filter_map(|outcome| Some(outcome.predictions.as_ref()?.top.len())).max();
-            let row = |rank: usize| {
-                let cells = outcomes.iter().map(|outcome| cell(top(outcome, rank).as_ref(), outcome.version));
-                view! { <tr><th scope="row">{rank + 1}</th>{cells.collect_view()}</tr> }
-            };
-            (0..depth.unwrap_or(0).min(TOP)).map(row).collect_view()
+            let depths = outcomes.iter().filter_map(|outcome| Some(outcome.predictions.as_ref()?.top.len()));
+            depths.max().unwrap_or(0).min(TOP)
         })
+    });
+    let versions = shown_versions(outcomes);
+    // The frame is made once; while a handle is dragged only the figures in it change.
+    let body = move || {
+        let row = |rank: usize| {
+            let cells = versions.get().into_iter().map(|version| cell(rank, version));
+            view! { <tr><th scope="row">{rank + 1}</th>{cells.collect_view()}</tr> }
+        };
+        (0..depth.get()).map(row).collect_view()
     };
     let head = move || {
-        outcomes.with(|outcomes| {
-            let heads =
-                outcomes.iter().map(|outcome| view! { <th scope="col"><VersionName version=outcome.version /></th> });
-            heads.collect_view()
-        })
+        let heads = versions.get().into_iter().map(|version| view! { <th scope="col"><VersionName version /></th> });
+        heads.collect_view()
     };
     let export = Callback::new(move |()| outcomes.with_untracked(|outcomes| Some(predictions_table(outcomes))));
     let no_classes = move || outcomes.with(|outcomes| outcomes.iter().all(|outcome| outcome.predictions.is_none()));
@@ -140,26 +152,25 @@ pub fn Logits() -> impl IntoView {
     });
     let names =
         Memo::new(move |_| session.result.with(|result| result.as_ref().and_then(|result| result.class_names.clone())));
-    let versions = Memo::new(move |_| {
-        outcomes.with(|outcomes| outcomes.iter().map(|outcome| outcome.version).collect::<Vec<_>>())
-    });
+    let versions = shown_versions(outcomes);
+    let shown = Memo::new(move |_| first.get()..(first.get() + LOGITS_PER_PAGE).min(count.get()));
+    let value = move |version: Version, place: usize| {
+        outcomes.with(|outcomes| outcome_of(outcomes, version)?.logits.get(place).copied())
+    };
+    // The frame is made once; while a handle is dragged only the figures in it change.
     let rows = move || {
-        outcomes.with(|outcomes| {
-            let value = |version: Version, place: usize| {
-                outcomes.iter().find(|outcome| outcome.version == version)?.logits.get(place).copied()
-            };
-            let row = |place: usize| {
-                let name = names.with(|names| names.as_ref().and_then(|names| names.get(place).cloned()));
-                let cells = outcomes.iter().map(|outcome| {
-                    let text = outcome.logits.get(place).map(|logit| format!("{logit:.4}"));
-                    view! { <td class="num mono">{text}</td> }
-                });
+        let row = |place: usize| {
+            let name = names.with(|names| names.as_ref().and_then(|names| names.get(place).cloned()));
+            let cells = versions.get().into_iter().map(|version| {
+                view! { <td class="num mono">{move || value(version, place).map(|logit| format!("{logit:.4}"))}</td> }
+            });
+            let moved = move || {
                 let moved = value(Version::Edited, place).zip(value(Version::Original, place));
-                let moved = moved.map(|(edited, original)| describe::signed(edited - original, 4));
-                view! { <tr><th scope="row">{name.unwrap_or_else(|| place.to_string())}</th>{cells.collect_view()}<td class="num mono">{moved}</td></tr> }
+                moved.map(|(edited, original)| describe::signed(edited - original, 4))
             };
-            (first.get()..(first.get() + LOGITS_PER_PAGE).min(count.get())).map(row).collect_view()
-        })
+            view! { <tr><th scope="row">{name.unwrap_or_else(|| place.to_string())}</th>{cells.collect_view()}<td class="num mono">{moved}</td></tr> }
+        };
+        shown.get().map(row).collect_view()
     };
     let export = Callback::new(move |()| {
         let names = names.get_untracked().unwrap_or_default();

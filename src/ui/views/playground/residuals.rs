@@ -1,6 +1,7 @@
 //! Where branches join: Add, Concat and Mul work on one grid, so branches of different scales cost.
 
-use super::table::{Cell, Column, DataTable, Line, MeasureHead, figures, state_of, words};
+use super::measure_head::{MeasureHead, state_of};
+use super::table::{Cell, Column, DataTable, Line, figures, words};
 use crate::export::{Table, TableError};
 use crate::ui::session::playground::Measurement;
 use crate::ui::{format, use_session};

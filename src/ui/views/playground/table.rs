@@ -2,9 +2,8 @@
 
 use crate::export::{Table, TableError};
 use crate::platform::download::{download, file_name};
-use crate::ui::session::playground::{Measurement, Taken};
 use crate::ui::turns::in_turn;
-use crate::ui::{format, use_session};
+use crate::ui::use_session;
 use crate::worker::TextFormat;
 use leptos::prelude::*;
 
@@ -29,6 +28,22 @@ impl Cell {
     pub fn number(value: Option<f64>, show: impl Fn(f64) -> String) -> Cell {
         Cell::Number(value, value.map_or_else(|| "–".to_owned(), show))
     }
+
+    fn text(&self) -> String {
+        match self {
+            Cell::Text(text) | Cell::Number(_, text) | Cell::Changed(_, text, _) => text.clone(),
+            Cell::Parts(..) => String::new(),
+        }
+    }
+
+    /// What it was before the edits, where that differs.
+    fn was(&self) -> Option<String> {
+        if let Cell::Changed(_, _, was) = self { Some(format!("was {was}")) } else { None }
+    }
+
+    fn share(&self, part: usize) -> Option<f64> {
+        if let Cell::Parts(_, parts) = self { parts.get(part).map(|(_, share)| *share) } else { None }
+    }
 }
 
 /// A row.
@@ -40,6 +55,37 @@ pub struct Line {
     pub cells: Vec<Cell>,
     /// Whether the tensor differs from the file.
     pub dirty: bool,
+}
+
+/// What of a line does not change with its figures: a row is made anew only when this does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Frame {
+    tensor: String,
+    head: String,
+    kinds: Vec<Kind>,
+}
+
+/// How a cell is drawn.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Text,
+    Number,
+    Parts(Vec<&'static str>),
+}
+
+impl Line {
+    fn frame(&self) -> Frame {
+        let kind = |cell: &Cell| match cell {
+            Cell::Text(_) => Kind::Text,
+            Cell::Number(..) | Cell::Changed(..) => Kind::Number,
+            Cell::Parts(_, parts) => Kind::Parts(parts.iter().map(|(class, _)| *class).collect()),
+        };
+        Frame {
+            tensor: self.tensor.clone(),
+            head: self.cells.first().map(Cell::text).unwrap_or_default(),
+            kinds: self.cells.iter().skip(1).map(kind).collect(),
+        }
+    }
 }
 
 /// A column's heading.
@@ -110,8 +156,7 @@ pub fn DataTable(
     let first = RwSignal::new(0);
     // Rows are drawn in a turn of their own: while a handle is dragged the picture goes first.
     let drawn: ReadSignal<Option<Vec<Line>>> = in_turn(Signal::derive(move || Some(lines.get())));
-    let lines: Signal<Vec<Line>> = Signal::derive(move || drawn.get().unwrap_or_default());
-    let order = Memo::new(move |_| lines.with(|lines| sorted(lines, by.get())));
+    let order = Memo::new(move |_| drawn.with(|lines| sorted(lines.as_deref().unwrap_or_default(), by.get())));
     let count = Signal::derive(move || order.with(Vec::len));
     Effect::new(move |_| {
         if first.get_untracked() >= count.get().max(1) {
@@ -140,20 +185,26 @@ pub fn DataTable(
             </th>
         }
     };
-    let body = move || {
+    let shown = Memo::new(move |_| {
         let from = first.get();
         order.with(|order| {
-            lines.with(|lines| {
-                let shown = order.iter().skip(from).take(ROWS_PER_PAGE).filter_map(|place| lines.get(*place));
-                shown.map(|line| view! { <Row line=line.clone() chosen choose /> }).collect_view()
+            drawn.with(|lines| {
+                let lines = lines.as_deref().unwrap_or_default();
+                let places = order.iter().skip(from).take(ROWS_PER_PAGE);
+                places.filter_map(|&place| Some((place, lines.get(place)?.frame()))).collect::<Vec<_>>()
             })
         })
+    });
+    // A row is made once and moved; when its figures change, only they are written again.
+    let row = move |(place, frame): (usize, Frame)| {
+        let line = Memo::new(move |_| drawn.with(|lines| lines.as_deref()?.get(place).cloned()));
+        view! { <Row frame line chosen choose /> }
     };
     view! {
         <div class="scroll-x measured" tabindex="0">
             <table class="data" aria-label=label>
                 <thead><tr>{columns.iter().enumerate().map(heading).collect_view()}</tr></thead>
-                <tbody>{body}</tbody>
+                <tbody><For each=move || shown.get() key=Clone::clone children=row /></tbody>
             </table>
             <Show when=move || { count.get() == 0 }><p class="hint">{empty}</p></Show>
         </div>
@@ -163,23 +214,28 @@ pub fn DataTable(
     }
 }
 
+/// A row with its name. Its figures follow `line`.
 #[component]
-fn Row(line: Line, chosen: RwSignal<Option<String>>, choose: Callback<String>) -> impl IntoView {
-    let Line { tensor, cells, dirty } = line;
+fn Row(
+    /// What stays of it.
+    frame: Frame,
+    /// What stands in it now.
+    line: Memo<Option<Line>>,
+    chosen: RwSignal<Option<String>>,
+    choose: Callback<String>,
+) -> impl IntoView {
+    let Frame { tensor, head, kinds } = frame;
     let (own, target, keyed) = (tensor.clone(), tensor.clone(), tensor);
     let selected = move || chosen.with(|chosen| (chosen.as_ref() == Some(&own)).to_string());
-    let mut cells = cells.into_iter();
-    let head = match cells.next() {
-        Some(Cell::Text(text)) => text,
-        _ => String::new(),
-    };
+    let dirty = Memo::new(move |_| line.with(|line| line.as_ref().is_some_and(|line| line.dirty)));
+    let cells = kinds.into_iter().enumerate().map(|(place, kind)| cell(kind, line, place + 1));
     view! {
         <tr class="link" aria-selected=selected on:click=move |_| choose.run(target.clone())>
             <th scope="row"><button type="button" class="ghost cell" on:click=move |event| {
                 event.stop_propagation();
                 choose.run(keyed.clone());
-            }><Name name=head /></button>{dirty.then(|| view! { <b class="edit" title="differs from the file">" ●"</b> })}</th>
-            {cells.map(cell).collect_view()}
+            }><Name name=head /></button>{move || dirty.get().then(|| view! { <b class="edit" title="differs from the file">" ●"</b> })}</th>
+            {cells.collect_view()}
         </tr>
     }
 }
@@ -194,107 +250,25 @@ pub fn Name(
     view! { <span class="tail" title=title><bdi>{name}</bdi></span> }
 }
 
-fn cell(cell: Cell) -> AnyView {
-    match cell {
-        Cell::Text(text) => view! { <td>{text}</td> }.into_any(),
-        Cell::Number(_, text) => view! { <td class="num mono">{text}</td> }.into_any(),
-        Cell::Changed(_, now, was) => {
-            view! { <td class="num mono">{now}<small class="was">{format!("was {was}")}</small></td> }.into_any()
+/// A cell of this kind, with what stands at its place in the line.
+fn cell(kind: Kind, line: Memo<Option<Line>>, place: usize) -> AnyView {
+    let text = move || line.with(|line| line.as_ref()?.cells.get(place).map(Cell::text));
+    let was = move || line.with(|line| line.as_ref()?.cells.get(place)?.was());
+    match kind {
+        Kind::Text => view! { <td>{text}</td> }.into_any(),
+        Kind::Number => {
+            view! { <td class="num mono">{text}{move || was().map(|was| view! { <small>{was}</small> })}</td> }
+                .into_any()
         }
-        Cell::Parts(_, parts) => {
-            let bar =
-                parts.into_iter().map(|(class, share)| view! { <u class=class style:flex=format!("{share:.4}")></u> });
+        Kind::Parts(classes) => {
+            let part = move |(part, class): (usize, &'static str)| {
+                let share = move || line.with(|line| line.as_ref()?.cells.get(place)?.share(part)).unwrap_or_default();
+                view! { <u class=class style:flex=move || format!("{:.4}", share())></u> }
+            };
+            let bar = classes.into_iter().enumerate().map(part);
             view! { <td><div class="ledger" aria-hidden="true">{bar.collect_view()}</div></td> }.into_any()
         }
     }
-}
-
-/// A measurement's heading: what it is of, whether it is old, the way to measure it, and its exports.
-#[component]
-pub fn MeasureHead(
-    /// The heading.
-    title: &'static str,
-    /// What its button says.
-    measure: &'static str,
-    /// Which measurement.
-    what: Measurement,
-    /// Its state.
-    #[prop(into)]
-    state: Signal<State>,
-    /// The name of exported files.
-    stem: &'static str,
-    /// The whole table, for the exports.
-    export: Callback<(), Option<Result<Table, TableError>>>,
-) -> impl IntoView {
-    let session = use_session();
-    let playground = session.playground;
-    let running = move || playground.measures.running.get() == Some(what);
-    let note = move || {
-        let state = state.get();
-        let images = state.images.map(|count| {
-            if count == 1 { "1 image".to_owned() } else { format!("{} images", format::grouped(count as u64)) }
-        });
-        let took = state.took_ms.map(format::duration);
-        images.into_iter().chain(took).collect::<Vec<_>>().join(" · ")
-    };
-    let mark = move || match state.get() {
-        State { images: None, .. } => None,
-        State { images: Some(count), part_of: Some(all), .. } => {
-            let images =
-                if count == 1 { "image".to_owned() } else { format!("{} images", format::grouped(count as u64)) };
-            Some(format!("the first {images} of {}", format::grouped(all as u64)))
-        }
-        State { current: false, .. } => Some("measured before the last change".to_owned()),
-        State { complete: false, .. } if !running() => Some("stopped before the end".to_owned()),
-        _ => None,
-    };
-    let no_run = move || session.result.with(Option::is_none) && playground.measures.scope.get().source.is_none();
-    view! {
-        <header class="card-head">
-            <h3>{title}</h3>
-            <span class="head-tools">
-                <small>{note}</small>
-                {move || mark().map(|mark| view! { <span class="badge warn">{mark}</span> })}
-                <button type="button" class="small" disabled=move || running() || no_run() title=move || no_run().then_some("Run an input first, or choose a data set to measure on")
-                    on:click=move |_| session.measure(what)>{move || if running() { "Measuring…" } else { measure }}</button>
-                <Exports title stem export />
-            </span>
-        </header>
-    }
-}
-
-/// What a measurement's heading says of its answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct State {
-    /// How many images; `None` without an answer.
-    images: Option<usize>,
-    /// Whether it is of what is there now.
-    current: bool,
-    /// Of how many images it has taken the first, to keep up with a drag.
-    part_of: Option<usize>,
-    complete: bool,
-    took_ms: Option<f64>,
-}
-
-/// The state of an answer.
-pub fn state_of<T: Send + Sync + 'static>(
-    answer: RwSignal<Option<Taken<T>>>,
-    count: impl Fn(&T) -> usize + Copy + Send + Sync + 'static,
-) -> Signal<State> {
-    let session = use_session();
-    Memo::new(move |_| {
-        let now = session.playground.subject(session.run_revision.get());
-        answer.with(|taken| {
-            taken.as_ref().map_or(State::default(), |taken| State {
-                images: Some(count(&taken.answer)),
-                current: taken.subject == now,
-                part_of: taken.subject.is_part_of(&now).then_some(now.images()),
-                complete: taken.complete,
-                took_ms: taken.complete.then_some(taken.took_ms),
-            })
-        })
-    })
-    .into()
 }
 
 /// CSV and JSON of a table.

@@ -29,7 +29,8 @@ impl Service {
             source: model.original.as_ref().map_or(Kind::Onnx, |original| original.kind).name().to_owned(),
             foreign: foreign.is_some(),
             source_bytes: model.original.as_ref().map_or(model.source.len(), |original| original.bytes.len()) as u64,
-            options: model.original.as_ref().map_or_else(ConvertOptions::default, |original| original.options),
+            options: model.original.as_ref().map_or_else(ConvertOptions::default, |original| original.options.clone()),
+            takes_input_shape: foreign.is_some_and(|file| matches!(file.kind, Kind::TorchZip | Kind::TorchLegacy)),
             opset,
             opsets: match foreign {
                 Some(_) => (OLDEST_KERAS_OPSET..=NEWEST_OPSET).collect(),
