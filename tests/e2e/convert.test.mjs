@@ -80,6 +80,21 @@ browserTest("a Keras file is converted with options and equals what Keras record
   await result.filter({ hasText: "No layer differs." }).waitFor();
 });
 
+browserTest("a scripted network is converted once its input has a shape", async ({ page, app }) => {
+  const { conversion, convert } = await openConvert(page, app, [join(root, "tests/fixtures/torch/head_script.pt")]);
+  const notes = conversion.getByRole("list", { name: "Conversion notes" });
+  await notes.filter({ hasText: "convert again with an input shape" }).waitFor();
+  const shape = conversion.getByRole("textbox", { name: "Input shape" });
+  await shape.fill("N,3,many");
+  await conversion.getByRole("alert").filter({ hasText: "'many' is no dim" }).waitFor();
+  assert.ok(await convert.isDisabled(), "what is no shape is not sent");
+  await shape.fill("N,3,16,21");
+  await convert.click();
+  await conversion.getByRole("status", { name: "Converted from" }).filter({ hasText: /: [1-9]\d* nodes/ }).waitFor();
+  assert.equal(await notes.filter({ hasText: "input shape" }).count(), 0);
+  assert.equal(await shape.inputValue(), "N, 3, 16, 21", "as it was converted");
+});
+
 browserTest("a recording that is dropped is compared, one that does not fit is said", async ({ page, app }) => {
   const { check } = await openConvert(page, app, [net("net_fx.pt")]);
   await app.drop([net("recorded_fx.npz")]);
