@@ -4,7 +4,8 @@ use crate::pytorch_run::{export, python, reports, workplace};
 use crate::support::{fixtures, npz_bytes};
 use bytes::Bytes;
 use quantscope::import::{KerasOptions, convert_keras};
-use quantscope::tensor::Tensor;
+use quantscope::onnx::{Document, declared_fact};
+use quantscope::tensor::{DType, Tensor};
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -22,6 +23,17 @@ fn files() -> BTreeMap<String, Vec<u8>> {
             (entry.name().unwrap().into_owned(), bytes)
         })
         .collect()
+}
+
+/// Positions and truths are recorded as floats; a model gives them as integers.
+fn as_declared(document: &Document, key: &str, array: &Tensor) -> Tensor {
+    let at: usize = key.trim_start_matches("out_").parse().unwrap();
+    let whole = declared_fact(&document.graph().output[at]).dtype.is_some_and(DType::is_int);
+    if !whole || array.dtype().is_int() {
+        return array.clone();
+    }
+    let values = array.to_f32().unwrap().into_iter().map(|value| value as i64).collect();
+    Tensor::from_vec(array.shape().to_vec(), values).unwrap()
 }
 
 #[test]
@@ -43,8 +55,13 @@ fn every_keras_layer_equals_keras_in_pytorch() {
             let named = recorded.get(&format!("in_{}", input.name()));
             (format!("in_{at}"), named.unwrap_or_else(|| given[0]))
         });
-        let outputs = recorded.iter().filter(|(key, _)| key.starts_with("out_"));
-        let arrays: Vec<(String, &Tensor)> = inputs.chain(outputs.map(|(key, array)| (key.clone(), array))).collect();
+        let outputs: Vec<(String, Tensor)> = recorded
+            .iter()
+            .filter(|(key, _)| key.starts_with("out_"))
+            .map(|(key, array)| (key.clone(), as_declared(&converted.document, key, array)))
+            .collect();
+        let outputs = outputs.iter().map(|(key, array)| (key.clone(), array));
+        let arrays: Vec<(String, &Tensor)> = inputs.chain(outputs).collect();
         export(&folder, name, &converted.document, &arrays);
         names.push(name.clone());
     }
