@@ -123,6 +123,9 @@ fn the_snippet_repeats_models_that_are_quantized_in_part() {
             r#"{"form": "QDQ", "weights": "QInt8", "per_channel": true, "op_types_to_quantize": ["Conv", "Gemm"]}"#,
         ),
         ("nodes", r#"{"form": "QDQ", "nodes_to_exclude": ["c1/Conv", "a2/Add", "d5/Gemm"]}"#),
+        ("types-operators", r#"{"form": "QOperator", "op_types_to_quantize": ["Conv", "Add"]}"#),
+        ("types-operators-more", r#"{"form": "QOperator", "op_types_to_quantize": ["Conv", "Gemm", "MaxPool"]}"#),
+        ("nodes-operators", r#"{"form": "QOperator", "nodes_to_exclude": ["c1/Conv", "d5/Gemm"]}"#),
         ("float-biases", r#"{"form": "QDQ", "extra_options": {"QuantizeBias": false}}"#),
         ("symmetric", r#"{"form": "QDQ", "weights": "QInt8", "extra_options": {"ActivationSymmetric": true}}"#),
     ] {

@@ -89,11 +89,15 @@ impl Search<'_> {
         loop {
             let selection = self.select(&options);
             let extra = self.extra(&selection, &wanted);
+            let apart = self.apart(&selection, &wanted);
             let touches = |value: &String| extra.contains(value.as_str());
             let nodes = self.float.graph().node.iter();
             let chosen = nodes.filter(|node| options.quantizes_node(node.op_type(), node.name()));
             let out: Vec<String> = chosen
-                .filter(|node| node.input.iter().chain(&node.output).any(touches))
+                .filter(|node| {
+                    let made = node.output.first().is_some_and(|output| apart.contains(output.as_str()));
+                    made || node.input.iter().chain(&node.output).any(touches)
+                })
                 .map(|node| node.name().to_owned())
                 .collect();
             if out.is_empty() {
@@ -129,6 +133,19 @@ impl Search<'_> {
             .filter(|tensor| !wanted.contains(tensor) && !wanted.contains(selection.known_as(tensor)))
             .flat_map(|tensor| [tensor.to_owned(), selection.known_as(tensor).to_owned()])
             .collect()
+    }
+
+    /// For the QOperator form: what nodes make that the quantizer would give the scale of what went in, and that has a row
+    /// of its own all the same, or a scale that is named after it. In the table's model these nodes compute floats.
+    fn apart<'a>(&self, selection: &'a Selection, wanted: &HashSet<&str>) -> HashSet<&'a str> {
+        let named = self.rows().filter(|(row, tensor)| row.names.scale.strip_suffix("_scale") == Some(*tensor));
+        let named: HashSet<&str> = named.map(|(_, tensor)| tensor).collect();
+        let own = |(made, before): &(&String, &String)| {
+            wanted.contains(made.as_str()) && (wanted.contains(before.as_str()) || named.contains(made.as_str()))
+        };
+        let absorbed = selection.renamed.iter().filter(own);
+        let moved = selection.moved.iter().filter(|(made, _)| wanted.contains(made.as_str()));
+        absorbed.chain(moved).map(|(made, _)| made.as_str()).collect()
     }
 
     /// The operator types to quantize and the nodes left out of them; nothing where all are quantized.
