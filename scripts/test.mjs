@@ -30,7 +30,7 @@ const steps = [
   { name: "format", run: "cargo fmt --all --check" },
   { name: "lint", run: "cargo clippy --locked --all-targets --features cli -- -D warnings" },
   { name: "lint-wasm", run: `cargo clippy --locked --release ${wasm} ${wasmTargets} -- -D warnings` },
-  { name: "native", run: "cargo test --locked --features cli", env: pythons({ QUANTSCOPE_PYTHON: "onnxruntime" }) },
+  { name: "native", run: "cargo test --locked --features cli --no-fail-fast", env: pythons({ QUANTSCOPE_PYTHON: "onnxruntime" }) },
   {
     name: "peers",
     run: "cargo test --locked --features cli --test export --test convert",

@@ -88,7 +88,7 @@ pub fn TextField(
 ) -> impl IntoView {
     view! {
         <label class="labelled"><span>{label}</span>
-            <input type="text" class="mono" aria-label=label placeholder=placeholder prop:value=move || value.get()
+            <input type="text" class="mono words" aria-label=label placeholder=placeholder prop:value=move || value.get()
                 on:input=move |event| choose.run(event_target_value(&event)) />
         </label>
     }

@@ -120,7 +120,7 @@ pub fn Options(
             </div>
             <p class="hint">"PyTorch: a zip of model.py, model.safetensors and model.pt, a state dict for torch.load(weights_only=True); quantized models come in the form of PT2E too."</p>
             {move || Some(lines(|card| &card.pytorch_notes)).filter(|lines| !lines.is_empty()).map(|lines| view! {
-                <div class="advice"><b>"What PyTorch does otherwise with this quantized model"</b><ul class="plain" aria-label="PyTorch notes">{list(lines)}</ul></div>
+                <div class="advice"><b>"In the PyTorch export"</b><ul class="plain" aria-label="PyTorch notes">{list(lines)}</ul></div>
             })}
         </section>
     }
