@@ -20,8 +20,8 @@ type Stop = Option<String>;
 
 /// Converts the model of a file; the error is a note that says why not, or nothing where there is no model.
 ///
-/// The user's shape of the first input goes before what the file tells. Where neither tells the shapes of the inputs, a first pass finds out what it can about them from what reads
-/// them, and a second one has them from the start.
+/// The user's shape of the first input goes before what the file tells. Where neither tells the shapes of the inputs, a
+/// first pass finds out what it can about them from what reads them, and a second one has them from the start.
 pub(super) fn convert(loaded: Loaded, names: &Names, name: &str, options: &TorchOptions) -> Result<Converted, Stop> {
     let given = options.input_shape.as_ref().map(InputShape::dims);
     let mut told: Vec<Settled> = loaded.inputs.iter().map(hint).collect();
