@@ -332,3 +332,17 @@ fn the_shape_of_a_script_s_input_can_be_given() {
     let said = wrong.converted.notes.join(" ");
     assert!(!wrong.has_graph || said.contains("The converted model:"), "{said}");
 }
+
+/// `torch.jit.save` writes where in which file of a machine each line came from; the fixtures are written without.
+#[test]
+fn no_archive_names_the_machine_it_was_made_on() {
+    let mut archives = 0;
+    for entry in std::fs::read_dir(fixtures()).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(archive) = zip::ZipArchive::new(std::io::Cursor::new(bytes(&path))) else { continue };
+        archives += 1;
+        let debug: Vec<_> = archive.file_names().filter(|name| name.ends_with(".debug_pkl")).collect();
+        assert!(debug.is_empty(), "{}: {debug:?}", path.display());
+    }
+    assert!(archives > 30, "{archives}");
+}

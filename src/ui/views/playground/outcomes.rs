@@ -35,7 +35,7 @@ pub fn VersionName(
     version: Version,
 ) -> impl IntoView {
     let (name, colour) = named(version);
-    view! { <span class="dot" style:background=colour aria-hidden="true"></span>" "{name} }
+    view! { <span class="version"><span class="dot" style:background=colour aria-hidden="true"></span>" "{name}</span> }
 }
 
 /// The versions that there are.
