@@ -8,7 +8,7 @@ use leptos::prelude::*;
 /// Every shortcut with what it does, for the list behind `?`.
 pub const SHORTCUTS: [(&str, &str); 13] = [
     ("Ctrl O", "Open files"),
-    ("Ctrl F", "Find a layer"),
+    ("Ctrl F", "Find a layer; ↓ or Enter go to the first that is found"),
     ("↑ ↓", "Previous, next layer in the tree"),
     ("← →", "Fold, unfold; step through a chart's values"),
     ("↑ ↓ ← →", "On a box of the graph: along the lines; beside the boxes, and with Shift: move the graph"),

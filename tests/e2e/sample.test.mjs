@@ -173,6 +173,13 @@ browserTest("the page is steered by keys", async ({ page, app }) => {
   await page.keyboard.type("conv2d_3");
   await app.layers.getByRole("treeitem").first().waitFor();
   assert.ok((await app.layers.getByRole("treeitem").count()) < 6);
+  // From the field to the first that was found.
+  await page.keyboard.press("ArrowDown");
+  await app.layers.getByRole("treeitem", { selected: true }).filter({ hasText: "conv2d_3" }).waitFor();
+  await page.waitForFunction(() => document.activeElement.matches("[role=treeitem][aria-selected=true]"));
+  await page.keyboard.press("Control+f");
+  await page.keyboard.type("no such layer");
+  await page.getByRole("navigation").getByText("No layer or parameter has this in its name.").waitFor();
   await page.keyboard.press("Control+a");
   await page.keyboard.press("Delete");
   await app.layers.getByRole("treeitem").first().focus();

@@ -120,9 +120,16 @@ pub fn Layers() -> impl IntoView {
             </div>
             <div class="search">
                 <input type="search" id="find-layer" placeholder="Find a layer" aria-label="Find a layer"
-                    prop:value=filter on:input=move |event| filter.set(event_target_value(&event)) />
+                    prop:value=filter on:input=move |event| filter.set(event_target_value(&event))
+                    on:keydown=move |event| go_to_found(&event, session, tree) />
                 <kbd>"Ctrl F"</kbd>
             </div>
+            <Show when=empty>
+                <p class="tree-empty">"The layers of an opened model stand here: operations with their parameters, in the order they run."</p>
+            </Show>
+            <Show when=move || !empty() && rows.with(Vec::is_empty)>
+                <p class="tree-empty">"No layer or parameter has this in its name."</p>
+            </Show>
             <div class="tree" role="tree" aria-label="Layers" on:keydown=move |event| steer(&event, session, tree)
                 on:scroll=move |event| window.follow(&event) node_ref=window.frame>
                 <div style:height=move || format!("{}px", window.before_px()) aria-hidden="true"></div>
@@ -133,12 +140,6 @@ pub fn Layers() -> impl IntoView {
             </div>
             <Show when=move || bars.by.get().is_measured() && !empty() && figures.with(|figures| figures.iter().all(Option::is_none))>
                 <p class="tree-empty" role="status" aria-label="Measure of the tree">{move || session.measuring_words()}</p>
-            </Show>
-            <Show when=empty>
-                <p class="tree-empty">"The layers of an opened model stand here: operations with their parameters, in the order they run."</p>
-            </Show>
-            <Show when=move || !empty() && rows.with(Vec::is_empty)>
-                <p class="tree-empty">"No layer or parameter has this in its name."</p>
             </Show>
         </nav>
     }
@@ -158,6 +159,21 @@ fn place_of(rows: &[Row], item: Option<&Item>) -> Option<usize> {
     let layer = if let Item::Parameter(layer, _) = item { Some(Item::Layer(*layer)) } else { None };
     let place = |item: &Item| rows.iter().position(|row| row.item == *item);
     place(item).or_else(|| place(&layer?))
+}
+
+/// From the field into what it found: Enter and the arrow down choose the first layer.
+fn go_to_found(event: &KeyboardEvent, session: crate::ui::Session, tree: Tree) {
+    if !matches!(event.key().as_str(), "Enter" | "ArrowDown") {
+        return;
+    }
+    event.prevent_default();
+    let found = tree
+        .rows
+        .with_untracked(|rows| rows.iter().find(|row| !matches!(row.item, Item::Scope(_))).map(|row| row.item.clone()));
+    if let Some(item) = found {
+        row::choose(session, &item);
+        focus_later("[role=treeitem][tabindex='0']");
+    }
 }
 
 /// Arrows as in every tree: up and down walk, right unfolds, left folds and then goes to what a row stands under, Home and
